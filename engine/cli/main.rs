@@ -1,0 +1,5 @@
+//! The `tercel` command.
+
+fn main() -> anyhow::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! The trading engine as a pure state machine: no clock, no I/O, no threads.

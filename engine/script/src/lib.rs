@@ -1,0 +1,1 @@
+//! Luau and Rhai strategy hosts behind one trait.

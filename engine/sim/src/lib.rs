@@ -1,0 +1,1 @@
+//! Simulated venue, backtest driver, seeded market and performance metrics.

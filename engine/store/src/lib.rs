@@ -1,0 +1,1 @@
+//! Everything on disk: the tape, importers of other formats, exports.

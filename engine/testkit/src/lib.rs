@@ -1,0 +1,1 @@
+//! Builders, generators and fault injection for tests.
