@@ -1,0 +1,191 @@
+//! What the engine wants done: its only output.
+
+use std::sync::Arc;
+
+use crate::event::Scope;
+use crate::ids::{ClientOrderId, InstrumentId, StrategyId};
+use crate::limits::{RiskReject, TradingState};
+use crate::num::Quantity;
+use crate::order::OrderRequest;
+use crate::risk::Approved;
+use crate::strategy::StrategyFault;
+use crate::value::Value;
+
+/// A wish of the engine.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Effect {
+    /// Send this to the venue.
+    Send(Approved<OrderRequest>),
+    /// Fetch a new snapshot of the book.
+    Resync(InstrumentId),
+    /// Keep this value of a script.
+    Remember {
+        /// Whose.
+        strategy: StrategyId,
+        /// Its key.
+        key: Arc<str>,
+        /// The value; `Nil` forgets.
+        value: Value,
+    },
+    /// Tell people.
+    Notice(Notice),
+}
+
+/// News for logs, alerts, reports and the dashboard.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Notice {
+    /// A script wrote a line.
+    Log {
+        /// Whose.
+        strategy: StrategyId,
+        /// The line.
+        text: String,
+    },
+    /// A script drew a point.
+    Draw {
+        /// Whose.
+        strategy: StrategyId,
+        /// The series.
+        series: Arc<str>,
+        /// The point, as the bits of an `f64`.
+        value_bits: u64,
+    },
+    /// A script set a marker.
+    Mark {
+        /// Whose.
+        strategy: StrategyId,
+        /// The label.
+        label: Arc<str>,
+        /// Where, as the bits of an `f64` price.
+        price_bits: u64,
+    },
+    /// An order was refused before it was sent.
+    RiskReject {
+        /// Whose.
+        strategy: StrategyId,
+        /// The id that the order would have had, or the order that was to be changed.
+        order: ClientOrderId,
+        /// Why.
+        reason: RiskReject,
+    },
+    /// A strategy failed; it is called no more.
+    Fault {
+        /// Which.
+        strategy: StrategyId,
+        /// What happened.
+        fault: StrategyFault,
+    },
+    /// A book cannot be trusted until a snapshot.
+    BookStale {
+        /// Which.
+        instrument: InstrumentId,
+        /// Why.
+        cause: StaleCause,
+    },
+    /// A scope's state changed.
+    State {
+        /// Which scope.
+        scope: Scope,
+        /// Its state now.
+        state: TradingState,
+        /// Why.
+        cause: StateCause,
+    },
+    /// A report was refused: for an unknown order, or impossible in the order's state.
+    ReportRefused {
+        /// The order that it named.
+        order: ClientOrderId,
+        /// Why.
+        cause: ReportRefusal,
+    },
+}
+
+/// Why a book became stale.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StaleCause {
+    /// Sequence numbers are missing.
+    Gap {
+        /// Sequence that the book had.
+        have: u64,
+        /// Sequence that the next list builds on.
+        needed: u64,
+    },
+    /// The best bid is not below the best ask at the end of a list.
+    Crossed,
+    /// The connection reported loss.
+    Link,
+}
+
+/// Why a scope's state changed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StateCause {
+    /// Somebody asked.
+    Command,
+    /// The daily loss limit was reached.
+    DailyLoss,
+    /// The drawdown limit was reached.
+    Drawdown,
+    /// The venue filled more than was ordered: the books do not agree.
+    Overfill {
+        /// By how much the report exceeds the order.
+        excess: Quantity,
+    },
+}
+
+/// Why a report was not applied.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ReportRefusal {
+    /// No order of this id is known.
+    UnknownOrder,
+    /// The fill was applied before.
+    DuplicateFill,
+    /// The order is over and the report is not a fill.
+    AfterEnd,
+    /// The report says nothing new.
+    Stale,
+    /// The fill exceeds what was ordered.
+    Overfill,
+    /// Quantity or price of the fill is not positive.
+    Malformed,
+}
+
+/// The wishes of one call of [`crate::Engine::handle`], in order.
+#[derive(Debug, Default)]
+pub struct Effects {
+    items: Vec<Effect>,
+}
+
+impl Effects {
+    /// Returns an empty list with room for `capacity` effects. Allocates once.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { items: Vec::with_capacity(capacity) }
+    }
+
+    /// Adds an effect.
+    pub fn push(&mut self, effect: Effect) {
+        self.items.push(effect);
+    }
+
+    /// Adds a notice.
+    pub fn notice(&mut self, notice: Notice) {
+        self.items.push(Effect::Notice(notice));
+    }
+
+    /// Returns whether nothing is wished.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Returns the effects in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Effect] {
+        &self.items
+    }
+
+    /// Forgets all effects, keeping the allocation.
+    pub fn clear(&mut self) {
+        self.items.clear();
+    }
+}

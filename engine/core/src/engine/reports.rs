@@ -1,0 +1,168 @@
+//! Execution reports and account news: orders move, positions and balances follow.
+
+use crate::effect::{Effects, Notice, ReportRefusal, StateCause};
+use crate::engine::Engine;
+use crate::event::{AccountItem, AccountUpdate, Scope};
+use crate::ids::AssetId;
+use crate::instrument::InstrumentKind;
+use crate::limits::TradingState;
+use crate::num::{Nanos, Notional, Quantity, Side};
+use crate::order::{ExecutionReport, Fill, ReportKind};
+use crate::orders::{Change, Order};
+use crate::strategy::{OrderChange, StrategyEvent};
+
+impl Engine {
+    pub(super) fn on_report(
+        &mut self,
+        now: Nanos,
+        report: &ExecutionReport,
+        effects: &mut Effects,
+    ) {
+        match self.state.orders.apply(report) {
+            Ok((before, after, change)) => {
+                self.roll_days(after.strategy, now);
+                if let Change::Filled(fill) = &change {
+                    self.book_fill(&after, fill, now);
+                }
+                self.reserve(Some(&before), &after);
+                if let Change::Filled(_) = &change {
+                    self.watch_losses(now, effects);
+                }
+                self.tell_owner(&after, change, now, effects);
+            }
+            Err(cause) => {
+                effects.notice(Notice::ReportRefused { order: report.order, cause });
+                if cause == ReportRefusal::Overfill {
+                    self.halt_for_overfill(report, now, effects);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_account(&mut self, update: &AccountUpdate) {
+        let account = &mut self.state.accounts[update.account.index()];
+        match update.item {
+            AccountItem::Balance { asset, total } => {
+                let total = Notional::from_decimal(total.round_dp(18));
+                if let (Some(total), Some(balance)) =
+                    (total, account.balances.get_mut(asset.index()))
+                {
+                    balance.total = total;
+                }
+            }
+            AccountItem::Position { instrument, qty, price } => {
+                let instrument = &self.state.instruments[instrument.index()];
+                let position = &mut account.scope.positions[instrument.id.index()];
+                let side = if qty.0 >= 0 { Side::Buy } else { Side::Sell };
+                let mut fresh = crate::Position::default();
+                if !qty.is_zero() && fresh.apply_fill(instrument, side, price, qty.abs()).is_err() {
+                    return;
+                }
+                // What the account has earned and paid so far stays; only the holding is told anew.
+                position.qty = fresh.qty;
+                position.cost = fresh.cost;
+                account.scope.revalue(instrument, price);
+            }
+        }
+    }
+
+    /// Enters a fill into the positions of all scopes and the account's balances.
+    fn book_fill(&mut self, order: &Order, fill: &Fill, now: Nanos) {
+        let instrument = &self.state.instruments[order.spec.instrument.index()];
+        let account = &mut self.state.accounts[order.account.index()];
+        let side = order.spec.side;
+        let fee = Notional::from_decimal(fill.fee.round_dp(18)).unwrap_or(Notional::ZERO);
+        let fee_settled = fee_in_settlement(instrument, fill, fee);
+        let strategy = &mut self.state.strategies[order.strategy.index()].scope;
+        let mut account_realised = Notional::ZERO;
+        for scope in [strategy, &mut account.scope, &mut self.state.scope] {
+            let position = &mut scope.positions[instrument.id.index()];
+            // A value out of range was refused when the order was approved; a venue that fills at
+            // such a price is beyond accounting, and the quantity still has to be right.
+            let realised =
+                position.apply_fill(instrument, side, fill.price, fill.qty).unwrap_or_else(|_| {
+                    position.qty += Quantity(fill.qty.0 * side.sign());
+                    Notional::ZERO
+                });
+            position.fees += fee_settled;
+            scope.net_realised += instrument.in_quote(realised - fee_settled, fill.price);
+            scope.revalue(instrument, fill.price);
+            scope.last_fill_at = Some(now);
+            scope.today.fills = scope.today.fills.saturating_add(1);
+            if let Scope::Account(_) = scope.id {
+                account_realised = realised;
+            }
+        }
+        let mut pay = |asset: AssetId, amount: Notional| {
+            if let Some(balance) = account.balances.get_mut(asset.index()) {
+                balance.total += amount;
+            }
+        };
+        match instrument.spec.kind {
+            InstrumentKind::Spot => {
+                let base = instrument.base_amount(fill.qty).unwrap_or(Notional::ZERO);
+                let quote = instrument.notional(fill.price, fill.qty).unwrap_or(Notional::ZERO);
+                let (base, quote) = match side {
+                    Side::Buy => (base, -quote),
+                    Side::Sell => (-base, quote),
+                };
+                pay(instrument.spec.base, base);
+                pay(instrument.spec.quote, quote);
+            }
+            InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual => {
+                pay(instrument.settlement_asset(), account_realised);
+            }
+        }
+        pay(fill.fee_asset, -fee);
+    }
+
+    fn tell_owner(&mut self, order: &Order, change: Change, now: Nanos, effects: &mut Effects) {
+        let id = order.id;
+        let change = match change {
+            Change::Filled(fill) => {
+                let event = StrategyEvent::Fill {
+                    order: id,
+                    instrument: order.spec.instrument,
+                    side: order.spec.side,
+                    fill,
+                    done: !order.is_working(),
+                };
+                self.call(order.strategy, &event, now, effects);
+                return;
+            }
+            Change::Accepted => OrderChange::Accepted,
+            Change::Replaced => OrderChange::Replaced,
+            Change::Canceled => OrderChange::Canceled,
+            Change::Expired => OrderChange::Expired,
+            Change::Triggered => OrderChange::Triggered,
+            Change::Rejected(reason) => OrderChange::Rejected(reason),
+            Change::RequestRejected(reason) => OrderChange::RequestRejected(reason),
+            Change::Unknown => OrderChange::Unknown,
+        };
+        self.call(order.strategy, &StrategyEvent::Order { order: id, change }, now, effects);
+    }
+
+    /// A venue that fills more than was ordered disagrees with us about what we hold.
+    fn halt_for_overfill(&mut self, report: &ExecutionReport, now: Nanos, effects: &mut Effects) {
+        if let (ReportKind::Fill(fill), Some(order)) =
+            (&report.kind, self.state.orders.get(report.order))
+        {
+            let excess = Quantity(order.filled.0.saturating_add(fill.qty.0) - order.spec.qty.0);
+            let scope = Scope::Strategy(order.strategy);
+            self.switch(scope, TradingState::Halted, StateCause::Overfill { excess }, effects);
+            self.cancel_all(scope, None, now, effects);
+        }
+    }
+}
+
+/// Returns the fee in the settlement asset: as it is, or a base fee at the fill's price. A fee in
+/// a third asset is paid from its balance and counts in no position.
+fn fee_in_settlement(instrument: &crate::Instrument, fill: &Fill, fee: Notional) -> Notional {
+    if fill.fee_asset == instrument.settlement_asset() {
+        fee
+    } else if fill.fee_asset == instrument.spec.base {
+        instrument.value_of_base(fee, fill.price).unwrap_or(Notional::ZERO)
+    } else {
+        Notional::ZERO
+    }
+}

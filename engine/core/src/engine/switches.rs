@@ -1,0 +1,187 @@
+//! Kill switch, loss limits and commands.
+
+use crate::effect::{Effects, Notice, StateCause};
+use crate::engine::Engine;
+use crate::event::{Command, Scope};
+use crate::ids::StrategyId;
+use crate::limits::{RiskLimits, TradingState};
+use crate::num::{Nanos, Side};
+use crate::order::OrderSpec;
+use crate::scope::ScopeState;
+use crate::strategy::StrategyEvent;
+
+impl Engine {
+    pub(super) fn on_command(&mut self, command: &Command, now: Nanos, effects: &mut Effects) {
+        match command {
+            Command::Start(id) => {
+                self.state.strategies[id.index()].is_running = true;
+                self.call(*id, &StrategyEvent::Start, now, effects);
+            }
+            Command::Stop(id) => {
+                self.call(*id, &StrategyEvent::Stop, now, effects);
+                self.state.strategies[id.index()].is_running = false;
+            }
+            Command::Resume(scope) => {
+                // Without a new mark the limit that tripped would trip again at once.
+                self.reset_loss_marks(*scope);
+                self.switch(*scope, TradingState::Active, StateCause::Command, effects);
+            }
+            Command::Reduce(scope) => {
+                self.switch(*scope, TradingState::Reducing, StateCause::Command, effects);
+            }
+            Command::Kill(scope) => {
+                self.switch(*scope, TradingState::Halted, StateCause::Command, effects);
+                self.cancel_all(*scope, None, now, effects);
+            }
+            Command::Flatten(scope) => self.flatten(*scope, now, effects),
+            Command::SetLimits(scope, limits) => {
+                self.scope_mut(*scope).set_limits(RiskLimits::clone(limits));
+                self.refresh_watch();
+                self.watch_losses(now, effects);
+            }
+        }
+    }
+
+    /// Trips the kill switch of every scope whose loss or drawdown has reached its limit.
+    ///
+    /// O(scopes × instruments) while any such limit is set, else O(1).
+    pub(super) fn watch_losses(&mut self, now: Nanos, effects: &mut Effects) {
+        if !self.watches_losses {
+            return;
+        }
+        self.roll_all_days(now);
+        let mut tripped = false;
+        let state = &mut self.state;
+        let strategies = state.strategies.iter_mut().map(|strategy| &mut strategy.scope);
+        let accounts = state.accounts.iter_mut().map(|account| &mut account.scope);
+        for scope in strategies.chain(accounts).chain([&mut state.scope]) {
+            let pnl = scope.pnl(&state.instruments, &state.markets);
+            scope.pnl_max = scope.pnl_max.max(pnl);
+            if scope.state == TradingState::Halted {
+                continue;
+            }
+            let reached = |limit: Option<crate::Notional>, loss: crate::Notional| {
+                limit.is_some_and(|limit| loss >= limit)
+            };
+            let cause = if reached(scope.limits.daily_loss, scope.today.pnl_open - pnl) {
+                StateCause::DailyLoss
+            } else if reached(scope.limits.drawdown, scope.pnl_max - pnl) {
+                StateCause::Drawdown
+            } else {
+                continue;
+            };
+            scope.state = TradingState::Halted;
+            effects.notice(Notice::State { scope: scope.id, state: scope.state, cause });
+            tripped = true;
+        }
+        if tripped {
+            self.cancel_halted(now, effects);
+        }
+    }
+
+    pub(super) fn roll_all_days(&mut self, now: Nanos) {
+        let state = &mut self.state;
+        let (instruments, markets) = (&state.instruments, &state.markets);
+        let strategies = state.strategies.iter_mut().map(|strategy| &mut strategy.scope);
+        let accounts = state.accounts.iter_mut().map(|account| &mut account.scope);
+        for scope in strategies.chain(accounts).chain([&mut state.scope]) {
+            scope.roll_day(now, |scope| scope.pnl(instruments, markets));
+        }
+    }
+
+    pub(super) fn refresh_watch(&mut self) {
+        let state = &self.state;
+        let strategies = state.strategies.iter().map(|strategy| &strategy.scope);
+        let accounts = state.accounts.iter().map(|account| &account.scope);
+        self.watches_losses = strategies
+            .chain(accounts)
+            .chain([&state.scope])
+            .any(|scope| scope.limits.daily_loss.is_some() || scope.limits.drawdown.is_some());
+    }
+
+    pub(super) fn switch(
+        &mut self,
+        id: Scope,
+        state: TradingState,
+        cause: StateCause,
+        effects: &mut Effects,
+    ) {
+        let scope = self.scope_mut(id);
+        if scope.state != state {
+            scope.state = state;
+            effects.notice(Notice::State { scope: id, state, cause });
+        }
+    }
+
+    fn cancel_halted(&mut self, now: Nanos, effects: &mut Effects) {
+        let state = &self.state;
+        let strategies = state.strategies.iter().map(|strategy| &strategy.scope);
+        let accounts = state.accounts.iter().map(|account| &account.scope);
+        let halted: Vec<_> = strategies
+            .chain(accounts)
+            .chain([&state.scope])
+            .filter(|scope| scope.state == TradingState::Halted && scope.open_orders > 0)
+            .map(|scope| scope.id)
+            .collect();
+        for scope in halted {
+            self.cancel_all(scope, None, now, effects);
+        }
+    }
+
+    /// Cancels the scope's orders, lets it only reduce, and closes what its strategies hold.
+    fn flatten(&mut self, scope: Scope, now: Nanos, effects: &mut Effects) {
+        self.cancel_all(scope, None, now, effects);
+        self.switch(scope, TradingState::Reducing, StateCause::Command, effects);
+        for idx in 0..self.state.strategies.len() {
+            let id = super::strategy_id(idx);
+            let strategy = &self.state.strategies[idx];
+            let concerned = match scope {
+                Scope::Strategy(one) => one == id,
+                Scope::Account(account) => account == strategy.account,
+                Scope::Engine => true,
+            };
+            if concerned {
+                self.close_positions(id, now, effects);
+            }
+        }
+    }
+
+    fn close_positions(&mut self, id: StrategyId, now: Nanos, effects: &mut Effects) {
+        for idx in 0..self.state.instruments.len() {
+            let qty = self.state.strategies[id.index()].scope.positions[idx].qty;
+            if qty.is_zero() {
+                continue;
+            }
+            let side = if qty.0 > 0 { Side::Sell } else { Side::Buy };
+            let instrument = self.state.instruments[idx].id;
+            let spec =
+                OrderSpec { reduce_only: true, ..OrderSpec::market(instrument, side, qty.abs()) };
+            let order_id = self.state.next_order_id;
+            self.state.next_order_id = order_id.plus(1);
+            self.place(id, order_id, &spec, now, effects);
+        }
+    }
+
+    fn reset_loss_marks(&mut self, id: Scope) {
+        let pnl = self.scope(id).pnl(&self.state.instruments, &self.state.markets);
+        let scope = self.scope_mut(id);
+        scope.pnl_max = pnl;
+        scope.today.pnl_open = pnl;
+    }
+
+    fn scope(&self, id: Scope) -> &ScopeState {
+        match id {
+            Scope::Strategy(id) => &self.state.strategies[id.index()].scope,
+            Scope::Account(id) => &self.state.accounts[id.index()].scope,
+            Scope::Engine => &self.state.scope,
+        }
+    }
+
+    fn scope_mut(&mut self, id: Scope) -> &mut ScopeState {
+        match id {
+            Scope::Strategy(id) => &mut self.state.strategies[id.index()].scope,
+            Scope::Account(id) => &mut self.state.accounts[id.index()].scope,
+            Scope::Engine => &mut self.state.scope,
+        }
+    }
+}

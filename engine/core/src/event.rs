@@ -1,0 +1,138 @@
+//! Everything that can happen: the only input of the engine.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use crate::ids::{AccountId, AssetId, InstrumentId, StrategyId, VenueId};
+use crate::limits::RiskLimits;
+use crate::market::MarketEvent;
+use crate::num::{Price, Quantity};
+use crate::order::ExecutionReport;
+
+/// An input of the engine.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// Market data.
+    Market(MarketEvent),
+    /// News of one of our orders.
+    Execution(ExecutionReport),
+    /// What a venue says that an account holds.
+    Account(AccountUpdate),
+    /// A connection changed.
+    Link(LinkEvent),
+    /// Time has come: every timer due at `now` fires.
+    Timer,
+    /// A message from outside for a strategy.
+    Signal(Arc<Signal>),
+    /// An operator or the runtime asks for something.
+    Command(Command),
+}
+
+/// One item of an account's state as the venue tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AccountUpdate {
+    /// The account.
+    pub account: AccountId,
+    /// The item.
+    pub item: AccountItem,
+    /// Whether a snapshot's list ends here.
+    pub last: bool,
+}
+
+/// An item of an account's state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AccountItem {
+    /// Total holding of an asset; what open orders lock is computed here, not taken over.
+    Balance {
+        /// The asset.
+        asset: AssetId,
+        /// Free and locked together.
+        total: Decimal,
+    },
+    /// Net position in an instrument.
+    Position {
+        /// The instrument.
+        instrument: InstrumentId,
+        /// Signed quantity.
+        qty: Quantity,
+        /// Average entry price.
+        price: Price,
+    },
+}
+
+/// A connection's change of state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkEvent {
+    /// The venue.
+    pub venue: VenueId,
+    /// The instrument whose stream it is; `None` for the order connection.
+    pub instrument: Option<InstrumentId>,
+    /// The new state.
+    pub state: LinkState,
+}
+
+/// State of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum LinkState {
+    /// Data flows.
+    Up,
+    /// Connection lost: books behind it are stale.
+    Down,
+    /// Messages were lost: books behind it are stale until a snapshot.
+    Gap,
+}
+
+/// A message from outside, journaled as an input.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Signal {
+    /// Strategy that it is for.
+    pub strategy: StrategyId,
+    /// What it is called.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Something that an operator or the runtime asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Runs `on_init` of the strategy: sent once before its first event.
+    Start(StrategyId),
+    /// Runs `on_stop` of the strategy; its intents still count.
+    Stop(StrategyId),
+    /// Lets the scope trade.
+    Resume(Scope),
+    /// Lets the scope only shrink positions.
+    Reduce(Scope),
+    /// Stops the scope: cancels its orders and refuses new ones until `Resume`.
+    Kill(Scope),
+    /// Cancels the scope's orders and closes its positions with reduce-only market orders.
+    Flatten(Scope),
+    /// Replaces the scope's limits.
+    SetLimits(Scope, Box<RiskLimits>),
+}
+
+/// What limits, switches and commands apply to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Scope {
+    /// One strategy.
+    Strategy(StrategyId),
+    /// One account with all of its strategies.
+    Account(AccountId),
+    /// Everything.
+    Engine,
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Strategy(id) => write!(f, "strategy {id}"),
+            Self::Account(id) => write!(f, "account {id}"),
+            Self::Engine => f.write_str("engine"),
+        }
+    }
+}
+
+// Rings and tapes hold events by value.
+const _: () = assert!(size_of::<Event>() <= 128);

@@ -1,0 +1,193 @@
+//! What a strategy wishes: the only thing that it can give back.
+
+use std::sync::Arc;
+
+use crate::ids::{ClientOrderId, InstrumentId};
+use crate::num::{Nanos, Price, Quantity};
+use crate::order::OrderSpec;
+use crate::value::Value;
+
+/// A wish of a strategy.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Intent {
+    /// Places an order under the id that the strategy was promised.
+    Place {
+        /// [`crate::View::next_order_id`] plus the number of orders placed before in this call.
+        id: ClientOrderId,
+        /// The order.
+        spec: OrderSpec,
+    },
+    /// Changes price and total quantity of a working order.
+    Replace {
+        /// The order.
+        id: ClientOrderId,
+        /// New limit price.
+        price: Price,
+        /// New total quantity, what is filled included.
+        qty: Quantity,
+    },
+    /// Withdraws an order.
+    Cancel {
+        /// The order.
+        id: ClientOrderId,
+    },
+    /// Withdraws all of the strategy's orders, or those of one instrument.
+    CancelAll {
+        /// Which instrument; `None` for all.
+        instrument: Option<InstrumentId>,
+    },
+    /// An order whose price or quantity is not on the grid: refused by risk, so that the script
+    /// hears of it like of every other refusal. It uses up an order id as `Place` does.
+    Unrepresentable {
+        /// The promised id.
+        id: ClientOrderId,
+        /// The instrument asked for.
+        instrument: InstrumentId,
+    },
+    /// Sets a timer, replacing the one of the same name.
+    SetTimer {
+        /// The strategy's name for it.
+        name: Arc<str>,
+        /// When it fires.
+        at: Nanos,
+        /// After how long it fires again; `None` for once.
+        every_ns: Option<i64>,
+    },
+    /// Removes a timer.
+    CancelTimer {
+        /// The strategy's name for it.
+        name: Arc<str>,
+    },
+    /// Keeps a value across reloads and restarts; [`Value::Nil`] forgets.
+    Remember {
+        /// Its key.
+        key: Arc<str>,
+        /// The value.
+        value: Value,
+    },
+    /// Writes a line to the log.
+    Log {
+        /// The line.
+        text: String,
+    },
+    /// Adds a point to a series of the report.
+    Draw {
+        /// The series.
+        series: Arc<str>,
+        /// The point, as the bits of an `f64`.
+        value_bits: u64,
+    },
+    /// Puts a marker into the report.
+    Mark {
+        /// The marker's label.
+        label: Arc<str>,
+        /// Where, as the bits of an `f64` price.
+        price_bits: u64,
+    },
+}
+
+/// The wishes of one call, in order. Dropped whole if the call fails.
+#[derive(Debug)]
+pub struct Intents {
+    items: Vec<Intent>,
+    capacity: usize,
+    n_placed: u64,
+    next_order_id: ClientOrderId,
+}
+
+/// The call has given as many intents as it may.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("more than {limit} intents in one call")]
+pub struct TooManyIntents {
+    /// The limit.
+    pub limit: usize,
+}
+
+impl Intents {
+    /// Returns an empty list that takes at most `capacity` intents a call. Allocates once.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self {
+            items: Vec::with_capacity(capacity),
+            capacity,
+            n_placed: 0,
+            next_order_id: ClientOrderId(0),
+        }
+    }
+
+    /// Adds an intent.
+    ///
+    /// # Errors
+    ///
+    /// If the call's limit is reached; the intent is not added.
+    pub fn push(&mut self, intent: Intent) -> Result<(), TooManyIntents> {
+        if self.items.len() >= self.capacity {
+            return Err(TooManyIntents { limit: self.capacity });
+        }
+        self.items.push(intent);
+        Ok(())
+    }
+
+    /// Adds an order and returns the id that it will have.
+    ///
+    /// # Errors
+    ///
+    /// If the call's limit is reached.
+    pub fn place(&mut self, spec: OrderSpec) -> Result<ClientOrderId, TooManyIntents> {
+        let id = self.next_order_id.plus(self.n_placed);
+        self.push(Intent::Place { id, spec })?;
+        self.n_placed += 1;
+        Ok(id)
+    }
+
+    /// Adds an order that cannot be expressed in ticks and lots; it will be refused under the
+    /// returned id with [`crate::RiskReject::Precision`].
+    ///
+    /// # Errors
+    ///
+    /// If the call's limit is reached.
+    pub fn place_unrepresentable(
+        &mut self,
+        instrument: InstrumentId,
+    ) -> Result<ClientOrderId, TooManyIntents> {
+        let id = self.next_order_id.plus(self.n_placed);
+        self.push(Intent::Unrepresentable { id, instrument })?;
+        self.n_placed += 1;
+        Ok(id)
+    }
+
+    /// Returns how many intents the call has given.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Returns whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Returns the intents given so far.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Intent] {
+        &self.items
+    }
+
+    /// Empties the list for the next call, whose first order will have the id `next_order_id`.
+    pub fn begin(&mut self, next_order_id: ClientOrderId) {
+        self.items.clear();
+        self.n_placed = 0;
+        self.next_order_id = next_order_id;
+    }
+
+    /// Returns how many order ids the call has used up.
+    pub(crate) const fn n_placed(&self) -> u64 {
+        self.n_placed
+    }
+
+    /// Takes the intents out, keeping the allocation.
+    pub(crate) fn drain(&mut self) -> std::vec::Drain<'_, Intent> {
+        self.items.drain(..)
+    }
+}

@@ -1,0 +1,7 @@
+//! Our orders: what each one is, how reports change it, and the table that finds them.
+
+mod state;
+mod table;
+
+pub use state::{Change, Order, OrderState, Pending};
+pub use table::OrderTable;

@@ -1,0 +1,376 @@
+//! Finds orders by id and by instrument, keeps ended ones for late reports, never grows.
+
+use crate::digest::Digest;
+use crate::effect::ReportRefusal;
+use crate::ids::{ClientOrderId, InstrumentId};
+use crate::order::{ExecutionReport, ReportKind};
+use crate::orders::{Change, Order};
+
+/// All orders of an engine in a fixed number of places.
+///
+/// An ended order keeps its place until the place is needed, longest ended first, so that late
+/// reports still find it. Fills are remembered with their order, so none counts twice.
+#[derive(Clone, Debug)]
+pub struct OrderTable {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Slots of working orders by instrument, in the order they were opened (swaps apart).
+    working: Vec<Vec<u32>>,
+    /// Ended orders as a chain from the longest ended to the last.
+    ended_first: u32,
+    ended_last: u32,
+    n_working: u32,
+    index: IdIndex,
+    fills: FillPool,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    order: Order,
+    /// Place in `working`, while working.
+    working_idx: u32,
+    /// Next ended order, once ended.
+    ended_next: u32,
+    /// First of its remembered fills.
+    fills: u32,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl OrderTable {
+    /// Returns a table for `n_instruments` with room for `capacity` orders, working and ended.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is 0 or above 2^24.
+    #[must_use]
+    pub fn new(n_instruments: usize, capacity: usize) -> Self {
+        assert!((1..=1 << 24).contains(&capacity), "order capacity between 1 and 2^24");
+        Self {
+            slots: Vec::with_capacity(capacity),
+            free: Vec::with_capacity(capacity),
+            working: vec![Vec::with_capacity(64); n_instruments],
+            ended_first: NONE,
+            ended_last: NONE,
+            n_working: 0,
+            index: IdIndex::new(capacity),
+            fills: FillPool::default(),
+        }
+    }
+
+    /// Returns how many orders it holds at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    /// Returns whether another order finds a place.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        (self.n_working as usize) < self.index.capacity
+    }
+
+    /// Returns how many orders are working.
+    #[must_use]
+    pub const fn n_working(&self) -> u32 {
+        self.n_working
+    }
+
+    /// Returns the order, if the table still knows it. O(1).
+    #[must_use]
+    pub fn get(&self, id: ClientOrderId) -> Option<&Order> {
+        self.index.find(id).map(|slot| &self.slots[slot as usize].order)
+    }
+
+    /// Returns the working orders of an instrument. Their order is reproducible, not sorted.
+    pub fn working(&self, instrument: InstrumentId) -> impl Iterator<Item = &Order> {
+        self.working[instrument.index()].iter().map(|slot| &self.slots[*slot as usize].order)
+    }
+
+    /// Returns how many orders of an instrument are working.
+    pub(crate) fn n_working_of(&self, instrument: InstrumentId) -> usize {
+        self.working[instrument.index()].len()
+    }
+
+    /// Returns the `n`th working order of an instrument, in the order of [`Self::working`].
+    pub(crate) fn working_at(&self, instrument: InstrumentId, n: usize) -> &Order {
+        &self.slots[self.working[instrument.index()][n] as usize].order
+    }
+
+    /// Returns all working orders, by instrument.
+    pub fn all_working(&self) -> impl Iterator<Item = &Order> {
+        self.working.iter().flatten().map(|slot| &self.slots[*slot as usize].order)
+    }
+
+    /// Records a new working order. O(1).
+    ///
+    /// # Panics
+    ///
+    /// If the table is full (ask [`Self::has_room`]) or knows the id already.
+    pub(crate) fn insert(&mut self, order: Order) {
+        assert!(self.index.find(order.id).is_none(), "order ids never recur");
+        let slot = self.free_slot();
+        let working = &mut self.working[order.spec.instrument.index()];
+        let place = u32::try_from(working.len()).expect("places are counted in 24 bits");
+        working.push(slot);
+        self.n_working += 1;
+        self.index.insert(order.id, slot);
+        let entry = Slot { order, working_idx: place, ended_next: NONE, fills: NONE };
+        if (slot as usize) < self.slots.len() {
+            self.slots[slot as usize] = entry;
+        } else {
+            self.slots.push(entry);
+        }
+    }
+
+    /// Changes a working order in place; it must not end by it.
+    pub(crate) fn update(&mut self, id: ClientOrderId, change: impl FnOnce(&mut Order)) {
+        if let Some(slot) = self.index.find(id) {
+            let order = &mut self.slots[slot as usize].order;
+            change(order);
+            debug_assert!(order.is_working(), "orders end by reports only");
+        }
+    }
+
+    /// Applies a report and returns the order as it was and as it is, with what changed.
+    ///
+    /// # Errors
+    ///
+    /// Why the report was refused.
+    pub(crate) fn apply(
+        &mut self,
+        report: &ExecutionReport,
+    ) -> Result<(Order, Order, Change), ReportRefusal> {
+        let slot = self.index.find(report.order).ok_or(ReportRefusal::UnknownOrder)?;
+        let entry = &mut self.slots[slot as usize];
+        if let ReportKind::Fill(fill) = &report.kind
+            && self.fills.contains(entry.fills, fill.trade_id)
+        {
+            return Err(ReportRefusal::DuplicateFill);
+        }
+        let before = entry.order;
+        let change = entry.order.apply(&report.kind)?;
+        if let ReportKind::Fill(fill) = &report.kind {
+            entry.fills = self.fills.push(fill.trade_id, entry.fills);
+        }
+        let after = entry.order;
+        if before.is_working() && !after.is_working() {
+            self.end(slot);
+        }
+        Ok((before, after, change))
+    }
+
+    /// Mixes the working orders and their number into `digest`, in order of id.
+    pub fn digest(&self, digest: &mut Digest) {
+        digest.u64(u64::from(self.n_working));
+        let mut orders: Vec<_> = self.all_working().collect();
+        orders.sort_unstable_by_key(|order| order.id);
+        orders.iter().for_each(|order| order.digest(digest));
+    }
+
+    fn free_slot(&mut self) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            return slot;
+        }
+        if self.slots.len() < self.index.capacity {
+            return u32::try_from(self.slots.len()).expect("places are counted in 24 bits");
+        }
+        let slot = self.ended_first;
+        assert!(slot != NONE, "the order table is full of working orders");
+        let entry = &self.slots[slot as usize];
+        self.ended_first = entry.ended_next;
+        if self.ended_first == NONE {
+            self.ended_last = NONE;
+        }
+        self.index.remove(entry.order.id);
+        self.fills.release(entry.fills);
+        slot
+    }
+
+    fn end(&mut self, slot: u32) {
+        let entry = &self.slots[slot as usize];
+        let (instrument, place) = (entry.order.spec.instrument, entry.working_idx as usize);
+        let working = &mut self.working[instrument.index()];
+        working.swap_remove(place);
+        if let Some(moved) = working.get(place) {
+            self.slots[*moved as usize].working_idx = entry_place(place);
+        }
+        self.n_working -= 1;
+        self.slots[slot as usize].ended_next = NONE;
+        if self.ended_last == NONE {
+            self.ended_first = slot;
+        } else {
+            self.slots[self.ended_last as usize].ended_next = slot;
+        }
+        self.ended_last = slot;
+    }
+}
+
+fn entry_place(place: usize) -> u32 {
+    u32::try_from(place).expect("places are counted in 24 bits")
+}
+
+/// Open addressing from id to slot, at most half full, so that probes stay short.
+#[derive(Clone, Debug)]
+struct IdIndex {
+    keys: Vec<(u64, u32)>,
+    mask: usize,
+    capacity: usize,
+}
+
+impl IdIndex {
+    fn new(capacity: usize) -> Self {
+        let len = (capacity * 2).next_power_of_two();
+        Self { keys: vec![(0, NONE); len], mask: len - 1, capacity }
+    }
+
+    /// Ids count upwards, so their low bits spread them evenly without a hash.
+    #[expect(clippy::cast_possible_truncation, reason = "only the low bits are used")]
+    const fn home(&self, id: u64) -> usize {
+        (id as usize) & self.mask
+    }
+
+    fn find(&self, id: ClientOrderId) -> Option<u32> {
+        let mut at = self.home(id.0);
+        loop {
+            match self.keys[at] {
+                (_, NONE) => return None,
+                (key, slot) if key == id.0 => return Some(slot),
+                _ => at = (at + 1) & self.mask,
+            }
+        }
+    }
+
+    fn insert(&mut self, id: ClientOrderId, slot: u32) {
+        let mut at = self.home(id.0);
+        while self.keys[at].1 != NONE {
+            at = (at + 1) & self.mask;
+        }
+        self.keys[at] = (id.0, slot);
+    }
+
+    /// Removes an id and moves those behind it up, so that no probe meets a hole.
+    fn remove(&mut self, id: ClientOrderId) {
+        let mut at = self.home(id.0);
+        while self.keys[at].0 != id.0 || self.keys[at].1 == NONE {
+            if self.keys[at].1 == NONE {
+                return;
+            }
+            at = (at + 1) & self.mask;
+        }
+        let mut next = (at + 1) & self.mask;
+        while self.keys[next].1 != NONE {
+            let home = self.home(self.keys[next].0);
+            // The entry may move to the hole if its home does not lie between hole and entry.
+            if (next.wrapping_sub(home) & self.mask) >= (next.wrapping_sub(at) & self.mask) {
+                self.keys[at] = self.keys[next];
+                at = next;
+            }
+            next = (next + 1) & self.mask;
+        }
+        self.keys[at] = (0, NONE);
+    }
+}
+
+/// Trade ids of fills as chains in one vector: an order has few, and their places are used again.
+#[derive(Clone, Debug, Default)]
+struct FillPool {
+    nodes: Vec<(u64, u32)>,
+    free: Vec<u32>,
+}
+
+impl FillPool {
+    fn contains(&self, mut at: u32, trade_id: u64) -> bool {
+        while at != NONE {
+            let (id, next) = self.nodes[at as usize];
+            if id == trade_id {
+                return true;
+            }
+            at = next;
+        }
+        false
+    }
+
+    fn push(&mut self, trade_id: u64, first: u32) -> u32 {
+        if let Some(at) = self.free.pop() {
+            self.nodes[at as usize] = (trade_id, first);
+            return at;
+        }
+        let at = u32::try_from(self.nodes.len()).expect("fewer than 2^32 fills are remembered");
+        self.nodes.push((trade_id, first));
+        at
+    }
+
+    fn release(&mut self, mut at: u32) {
+        while at != NONE {
+            self.free.push(at);
+            at = self.nodes[at as usize].1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::{AccountId, StrategyId};
+    use crate::num::{Nanos, Price, Quantity, Side};
+    use crate::order::OrderSpec;
+
+    fn order(id: u64) -> Order {
+        let spec = OrderSpec::limit(InstrumentId(0), Side::Buy, Price(100), Quantity(5));
+        Order::new(ClientOrderId(id), AccountId(0), StrategyId(0), spec, Nanos(0), Price(100))
+    }
+
+    fn report(id: u64, kind: ReportKind) -> ExecutionReport {
+        ExecutionReport {
+            order: ClientOrderId(id),
+            account: AccountId(0),
+            instrument: InstrumentId(0),
+            venue_at: Nanos(0),
+            received_at: Nanos(0),
+            kind,
+        }
+    }
+
+    #[test]
+    fn the_longest_ended_order_makes_room() {
+        let mut table = OrderTable::new(1, 2);
+        table.insert(order(1));
+        table.insert(order(2));
+        assert!(!table.has_room());
+        table.apply(&report(2, ReportKind::Canceled)).unwrap();
+        table.apply(&report(1, ReportKind::Canceled)).unwrap();
+        table.insert(order(3));
+        assert!(table.get(ClientOrderId(2)).is_none());
+        assert!(table.get(ClientOrderId(1)).is_some());
+        assert_eq!(table.apply(&report(2, ReportKind::Canceled)), Err(ReportRefusal::UnknownOrder));
+    }
+
+    proptest! {
+        /// The index with its backward shifts finds exactly what an ordered map finds.
+        #[test]
+        fn the_index_agrees_with_a_map(ops in prop::collection::vec((any::<bool>(), 0..64u64), 1..400)) {
+            let mut index = IdIndex::new(32);
+            let mut oracle = BTreeMap::new();
+            for (n, (insert, key)) in ops.into_iter().enumerate() {
+                let id = ClientOrderId(key * 8);
+                if insert && oracle.len() < 32 && !oracle.contains_key(&id) {
+                    let slot = u32::try_from(n).unwrap();
+                    index.insert(id, slot);
+                    oracle.insert(id, slot);
+                } else if !insert {
+                    index.remove(id);
+                    oracle.remove(&id);
+                }
+                for key in 0..64 {
+                    let id = ClientOrderId(key * 8);
+                    prop_assert_eq!(index.find(id), oracle.get(&id).copied());
+                }
+            }
+        }
+    }
+}

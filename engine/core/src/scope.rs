@@ -1,0 +1,244 @@
+//! What is counted per scope (strategy, account, engine): positions, exposures, rates, the day.
+
+use std::collections::VecDeque;
+
+use crate::digest::Digest;
+use crate::event::Scope;
+use crate::ids::InstrumentId;
+use crate::instrument::Instrument;
+use crate::limits::{RiskLimits, TradingState};
+use crate::num::{Nanos, Notional, Price, Quantity, Side};
+use crate::position::Position;
+use crate::state::{Exposure, Market};
+
+/// Positions, exposures, counters and limits of one scope.
+#[derive(Clone, Debug)]
+pub struct ScopeState {
+    /// Which scope this is.
+    pub id: Scope,
+    /// What it may do.
+    pub state: TradingState,
+    /// Its limits.
+    pub limits: RiskLimits,
+    /// Its net position in each instrument.
+    pub positions: Vec<Position>,
+    /// Its worst case in each instrument.
+    pub exposures: Vec<Exposure>,
+    /// Sum of the exposures' worst notionals, each as of its instrument's last order or fill.
+    pub gross: Notional,
+    /// Working orders.
+    pub open_orders: u32,
+    /// What the current UTC day has seen.
+    pub today: Day,
+    /// When it last had a fill.
+    pub last_fill_at: Option<Nanos>,
+    /// Highest profit so far.
+    pub pnl_max: Notional,
+    /// Realised profit after fees and funding, in quote at the prices of the time.
+    pub net_realised: Notional,
+    /// When the last orders were sent, as many as the limit per second allows.
+    recent: VecDeque<Nanos>,
+}
+
+/// Counts of a UTC day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Day {
+    /// Which day, counted from 1970-01-01.
+    pub number: i64,
+    /// Orders and replaces sent.
+    pub orders: u32,
+    /// Cancels and replaces sent.
+    pub cancels: u32,
+    /// Fills had.
+    pub fills: u32,
+    /// Profit at the day's first event that was counted.
+    pub pnl_open: Notional,
+}
+
+impl ScopeState {
+    /// Returns a fresh scope over `n_instruments`.
+    #[must_use]
+    pub fn new(id: Scope, n_instruments: usize, limits: RiskLimits) -> Self {
+        let mut scope = Self {
+            id,
+            state: TradingState::Active,
+            limits: RiskLimits::default(),
+            positions: vec![Position::default(); n_instruments],
+            exposures: vec![Exposure::default(); n_instruments],
+            gross: Notional::ZERO,
+            open_orders: 0,
+            today: Day::default(),
+            last_fill_at: None,
+            pnl_max: Notional::ZERO,
+            net_realised: Notional::ZERO,
+            recent: VecDeque::new(),
+        };
+        scope.set_limits(limits);
+        scope
+    }
+
+    /// Replaces the limits; what was counted stays counted.
+    pub fn set_limits(&mut self, limits: RiskLimits) {
+        let capacity = limits.orders_per_second.map_or(0, |n| n as usize);
+        while self.recent.len() > capacity {
+            self.recent.pop_front();
+        }
+        self.recent.reserve_exact(capacity.saturating_sub(self.recent.len()));
+        self.limits = limits;
+    }
+
+    /// Returns the worst-case quantity in an instrument if `buys` and `sells` were added to what
+    /// is open: the larger distance from flat that fills in any order could lead to.
+    #[must_use]
+    pub fn worst_qty(&self, instrument: InstrumentId, buys: Quantity, sells: Quantity) -> Quantity {
+        let position = self.positions[instrument.index()].qty.0;
+        let exposure = &self.exposures[instrument.index()];
+        let long = position.saturating_add(exposure.open_buys.0).saturating_add(buys.0);
+        let short = position.saturating_sub(exposure.open_sells.0).saturating_sub(sells.0);
+        Quantity(long.saturating_abs().max(short.saturating_abs()))
+    }
+
+    /// Returns whether an order of `side` could move the position away from flat, everything that
+    /// is open on its side counted.
+    #[must_use]
+    pub fn could_grow(&self, instrument: InstrumentId, side: Side, qty: Quantity) -> bool {
+        let position = self.positions[instrument.index()].qty.0;
+        let exposure = &self.exposures[instrument.index()];
+        let open = match side {
+            Side::Buy => exposure.open_buys.0,
+            Side::Sell => exposure.open_sells.0,
+        };
+        let closable = (-position * side.sign()).max(0);
+        open.saturating_add(qty.0) > closable
+    }
+
+    /// Returns how many orders were sent in the second that ends at `now`, counted up to the limit.
+    #[must_use]
+    pub fn orders_in_last_second(&self, now: Nanos) -> usize {
+        let since = now.plus(-Nanos::SECOND);
+        // The times ascend, and the window is short.
+        self.recent.len() - self.recent.partition_point(|at| *at <= since)
+    }
+
+    /// Returns the profit since the start in quote: realised and unrealised, after fees.
+    #[must_use]
+    pub fn pnl(&self, instruments: &[Instrument], markets: &[Market]) -> Notional {
+        let mut pnl = self.net_realised;
+        for (position, (instrument, market)) in
+            self.positions.iter().zip(instruments.iter().zip(markets))
+        {
+            if !position.qty.is_zero()
+                && let Some(reference) = market.reference()
+            {
+                let profit = position.unrealised(instrument, reference);
+                pnl += instrument.in_quote(profit, reference);
+            }
+        }
+        pnl
+    }
+
+    /// Begins a new UTC day if `now` lies in one.
+    pub(crate) fn roll_day(&mut self, now: Nanos, pnl: impl FnOnce(&Self) -> Notional) {
+        let number = now.day();
+        if number != self.today.number {
+            let pnl_open = pnl(self);
+            self.today = Day { number, pnl_open, ..Day::default() };
+        }
+    }
+
+    /// Counts a sent order or replace.
+    pub(crate) fn count_order(&mut self, now: Nanos) {
+        self.today.orders = self.today.orders.saturating_add(1);
+        if let Some(limit) = self.limits.orders_per_second {
+            if self.recent.len() >= limit as usize {
+                self.recent.pop_front();
+            }
+            if limit > 0 {
+                self.recent.push_back(now);
+            }
+        }
+    }
+
+    /// Adds to (or takes from) what is open on a side and values the worst case anew.
+    pub(crate) fn change_open(
+        &mut self,
+        instrument: &Instrument,
+        side: Side,
+        delta: i64,
+        price: Price,
+    ) {
+        let exposure = &mut self.exposures[instrument.id.index()];
+        let open = match side {
+            Side::Buy => &mut exposure.open_buys,
+            Side::Sell => &mut exposure.open_sells,
+        };
+        open.0 += delta;
+        debug_assert!(open.0 >= 0, "open quantity is what working orders can still trade");
+        self.revalue(instrument, price);
+    }
+
+    /// Values the worst case of an instrument at `price`.
+    pub(crate) fn revalue(&mut self, instrument: &Instrument, price: Price) {
+        let worst = self.worst_qty(instrument.id, Quantity(0), Quantity(0));
+        let worst = instrument.notional(price, worst).unwrap_or(Notional(i128::MAX / 4)).abs();
+        let exposure = &mut self.exposures[instrument.id.index()];
+        self.gross = self.gross - exposure.worst + worst;
+        exposure.worst = worst;
+    }
+
+    /// Mixes the scope into `digest`.
+    pub(crate) fn digest(&self, digest: &mut Digest) {
+        digest.u64(self.state as u64);
+        for position in &self.positions {
+            position.digest(digest);
+        }
+        for exposure in &self.exposures {
+            digest.i64(exposure.open_buys.0);
+            digest.i64(exposure.open_sells.0);
+            digest.i128(exposure.worst.0);
+        }
+        for money in [self.gross, self.pnl_max, self.net_realised, self.today.pnl_open] {
+            digest.i128(money.0);
+        }
+        for count in [self.open_orders, self.today.orders, self.today.cancels, self.today.fills] {
+            digest.u64(u64::from(count));
+        }
+        digest.i64(self.today.number);
+        digest.i64(self.last_fill_at.map_or(i64::MIN, |at| at.0));
+        for at in &self.recent {
+            digest.i64(at.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope() -> ScopeState {
+        let limits = RiskLimits { orders_per_second: Some(2), ..RiskLimits::default() };
+        ScopeState::new(Scope::Engine, 1, limits)
+    }
+
+    #[test]
+    fn the_worst_case_counts_open_orders_on_each_side_alone() {
+        let mut scope = scope();
+        scope.positions[0].qty = Quantity(-5);
+        scope.exposures[0].open_buys = Quantity(3);
+        assert_eq!(scope.worst_qty(InstrumentId(0), Quantity(0), Quantity(0)), Quantity(5));
+        assert_eq!(scope.worst_qty(InstrumentId(0), Quantity(9), Quantity(0)), Quantity(7));
+        assert!(!scope.could_grow(InstrumentId(0), Side::Buy, Quantity(2)));
+        assert!(scope.could_grow(InstrumentId(0), Side::Buy, Quantity(3)));
+        assert!(scope.could_grow(InstrumentId(0), Side::Sell, Quantity(1)));
+    }
+
+    #[test]
+    fn the_rate_window_slides() {
+        let mut scope = scope();
+        scope.count_order(Nanos(0));
+        scope.count_order(Nanos(400_000_000));
+        assert_eq!(scope.orders_in_last_second(Nanos(999_999_999)), 2);
+        assert_eq!(scope.orders_in_last_second(Nanos(1_000_000_000)), 1);
+        assert_eq!(scope.orders_in_last_second(Nanos(1_400_000_000)), 0);
+    }
+}
