@@ -134,11 +134,7 @@ impl Instrument {
         let steps = [("tick", spec.tick), ("lot", spec.lot), ("multiplier", spec.multiplier)];
         for (field, value) in steps {
             if value <= Decimal::ZERO {
-                return Err(InstrumentError::NotPositive {
-                    symbol: spec.symbol,
-                    field,
-                    value,
-                });
+                return Err(InstrumentError::NotPositive { symbol: spec.symbol, field, value });
             }
         }
         let unit = match spec.kind {

@@ -12,7 +12,7 @@ use crate::value::Value;
 pub enum Intent {
     /// Places an order under the id that the strategy was promised.
     Place {
-        /// [`crate::View::next_order_id`] plus the number of orders placed before in this call.
+        /// The next order id of the engine plus the number of orders placed before in this call.
         id: ClientOrderId,
         /// The order.
         spec: OrderSpec,
