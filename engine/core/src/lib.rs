@@ -46,7 +46,7 @@ pub use order::{
     ExecutionReport, Fill, OrderKind, OrderRequest, OrderSpec, RejectReason, ReportKind, Role,
     TimeInForce,
 };
-pub use orders::{Change, Order, OrderState, OrderTable, Pending};
+pub use orders::{Change, Order, OrderState, OrderTable, Pending, Replacement};
 pub use position::{Position, ValueOutOfRange};
 pub use risk::Approved;
 pub use scope::{Day, ScopeState};

@@ -207,8 +207,10 @@ pub enum ReportKind {
     },
     /// The venue refused the order.
     Rejected(RejectReason),
-    /// The venue refused to cancel or replace; the order is as it was.
-    RequestRejected(RejectReason),
+    /// The venue refused to cancel; the order is as it was.
+    CancelRejected(RejectReason),
+    /// The venue refused to replace; the order is as it was.
+    ReplaceRejected(RejectReason),
     /// Its time ran out.
     Expired,
     /// Its trigger price was reached.

@@ -11,7 +11,7 @@ use crate::instrument::{Instrument, InstrumentKind};
 use crate::limits::{RiskReject, TradingState};
 use crate::num::{Nanos, Notional, Price, Quantity, Side};
 use crate::order::{OrderKind, OrderRequest, OrderSpec};
-use crate::orders::{Order, Pending};
+use crate::orders::Order;
 use crate::scope::ScopeState;
 use crate::state::{Account, Market, State};
 
@@ -82,7 +82,7 @@ pub(crate) fn approve_replace(
 ) -> Result<Approved<OrderRequest>, RiskReject> {
     let order = working_order(state, strategy, id)?;
     let is_limit = order.spec.kind.limit_price().is_some();
-    if order.pending != Pending::None || !is_limit || qty.0 <= order.filled.0 {
+    if order.pending.is_any() || !is_limit || qty.0 <= order.filled.0 {
         return Err(RiskReject::NotReplaceable);
     }
     let own = &state.strategies[strategy.index()];
@@ -113,7 +113,7 @@ pub(crate) fn approve_cancel(
     id: ClientOrderId,
 ) -> Result<Approved<OrderRequest>, RiskReject> {
     let order = working_order(state, strategy, id)?;
-    if order.pending == Pending::Cancel {
+    if order.pending.cancel {
         return Err(RiskReject::NotReplaceable);
     }
     let (account, instrument) = (order.account, order.spec.instrument);

@@ -180,8 +180,10 @@ pub enum OrderChange {
     Refused(RiskReject),
     /// The venue refused it.
     Rejected(RejectReason),
-    /// The venue refused a cancel or replace of it.
-    RequestRejected(RejectReason),
+    /// The venue refused a cancel of it.
+    CancelRejected(RejectReason),
+    /// The venue refused a replace of it.
+    ReplaceRejected(RejectReason),
 }
 
 impl OrderChange {
@@ -197,7 +199,8 @@ impl OrderChange {
             Self::Unknown => "unknown",
             Self::Refused(_) => "refused",
             Self::Rejected(_) => "rejected",
-            Self::RequestRejected(_) => "request_rejected",
+            Self::CancelRejected(_) => "cancel_rejected",
+            Self::ReplaceRejected(_) => "replace_rejected",
         }
     }
 
@@ -206,7 +209,9 @@ impl OrderChange {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Refused(reason) => reason.as_str(),
-            Self::Rejected(reason) | Self::RequestRejected(reason) => reason.as_str(),
+            Self::Rejected(reason)
+            | Self::CancelRejected(reason)
+            | Self::ReplaceRejected(reason) => reason.as_str(),
             Self::Accepted
             | Self::Replaced
             | Self::Canceled

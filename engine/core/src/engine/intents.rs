@@ -10,7 +10,7 @@ use crate::intent::{Intent, Intents};
 use crate::limits::RiskReject;
 use crate::num::{Nanos, Price, Quantity};
 use crate::order::{OrderRequest, OrderSpec};
-use crate::orders::{Order, Pending};
+use crate::orders::{Order, Replacement};
 use crate::risk::{self, Approved};
 use crate::strategy::OrderChange;
 use crate::timers::Timer;
@@ -78,7 +78,7 @@ impl Engine {
             for n in 0..self.state.orders.n_working_of(id) {
                 let order = self.state.orders.working_at(id, n);
                 let (strategy, order_id) = (order.strategy, order.id);
-                if order.is_in(scope) && order.pending != Pending::Cancel {
+                if order.is_in(scope) && !order.pending.cancel {
                     self.cancel(strategy, order_id, now, effects);
                 }
             }
@@ -118,13 +118,8 @@ impl Engine {
         self.roll_days(strategy, now);
         match risk::approve_replace(&self.state, strategy, id, price, qty, now) {
             Ok(request) => {
-                self.request(
-                    request,
-                    Pending::Replace { price, qty },
-                    Counted::Replace,
-                    now,
-                    effects,
-                );
+                let sent = |order: &mut Order| order.replace_sent(Replacement { price, qty });
+                self.request(request, sent, Counted::Replace, now, effects);
             }
             Err(reason) => self.refuse(strategy, id, reason, effects),
         }
@@ -139,7 +134,7 @@ impl Engine {
     ) {
         match risk::approve_cancel(&self.state, strategy, id) {
             Ok(request) => {
-                self.request(request, Pending::Cancel, Counted::Cancel, now, effects);
+                self.request(request, Order::cancel_sent, Counted::Cancel, now, effects);
             }
             Err(reason) => self.refuse(strategy, id, reason, effects),
         }
@@ -149,14 +144,15 @@ impl Engine {
     fn request(
         &mut self,
         request: Approved<OrderRequest>,
-        pending: Pending,
+        sent: impl FnOnce(&mut Order),
         counted: Counted,
         now: Nanos,
         effects: &mut Effects,
     ) {
         let Some(before) = self.state.orders.get(request.id()).copied() else { return };
-        self.state.orders.update(request.id(), |order| order.pending = pending);
-        let after = Order { pending, ..before };
+        let mut after = before;
+        sent(&mut after);
+        self.state.orders.update(&after);
         self.count(&after, counted, now);
         self.reserve(Some(&before), &after);
         effects.push(Effect::Send(request));

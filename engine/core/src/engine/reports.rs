@@ -136,7 +136,8 @@ impl Engine {
             Change::Expired => OrderChange::Expired,
             Change::Triggered => OrderChange::Triggered,
             Change::Rejected(reason) => OrderChange::Rejected(reason),
-            Change::RequestRejected(reason) => OrderChange::RequestRejected(reason),
+            Change::CancelRejected(reason) => OrderChange::CancelRejected(reason),
+            Change::ReplaceRejected(reason) => OrderChange::ReplaceRejected(reason),
             Change::Unknown => OrderChange::Unknown,
         };
         self.call(order.strategy, &StrategyEvent::Order { order: id, change }, now, effects);

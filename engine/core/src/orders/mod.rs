@@ -3,5 +3,5 @@
 mod state;
 mod table;
 
-pub use state::{Change, Order, OrderState, Pending};
+pub use state::{Change, Order, OrderState, Pending, Replacement};
 pub use table::OrderTable;

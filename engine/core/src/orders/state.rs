@@ -55,20 +55,30 @@ impl OrderState {
     }
 }
 
-/// A request about a working order that the venue has not answered.
+/// Requests about a working order that the venue has not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Pending {
+    /// Whether a cancel is under way.
+    pub cancel: bool,
+    /// The replace that is under way.
+    pub replace: Option<Replacement>,
+}
+
+impl Pending {
+    /// Returns whether any request is under way.
+    #[must_use]
+    pub const fn is_any(&self) -> bool {
+        self.cancel || self.replace.is_some()
+    }
+}
+
+/// What a replace asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Pending {
-    /// None.
-    None,
-    /// A cancel.
-    Cancel,
-    /// A replace.
-    Replace {
-        /// Limit price asked for.
-        price: Price,
-        /// Total quantity asked for.
-        qty: Quantity,
-    },
+pub struct Replacement {
+    /// Limit price.
+    pub price: Price,
+    /// Total quantity, what is filled included.
+    pub qty: Quantity,
 }
 
 /// One of our orders.
@@ -84,12 +94,15 @@ pub struct Order {
     pub spec: OrderSpec,
     /// Where it stands.
     pub state: OrderState,
-    /// Unanswered request.
+    /// Unanswered requests.
     pub pending: Pending,
     /// Whether the venue has acknowledged it.
     pub acknowledged: bool,
     /// Whether its trigger has been reached (true from the start without one).
     pub triggered: bool,
+    /// Largest quantity that was ever approved for it: what the venue could fill at most, whatever
+    /// it has made of the replaces since.
+    pub qty_max: Quantity,
     /// Quantity filled.
     pub filled: Quantity,
     /// Sum of ticks times lots over the fills.
@@ -119,8 +132,10 @@ pub enum Change {
     Triggered,
     /// Refused by the venue.
     Rejected(RejectReason),
-    /// A cancel or replace was refused.
-    RequestRejected(RejectReason),
+    /// A cancel was refused.
+    CancelRejected(RejectReason),
+    /// A replace was refused.
+    ReplaceRejected(RejectReason),
     /// Outcome not known.
     Unknown,
 }
@@ -142,7 +157,8 @@ impl Order {
             strategy,
             spec,
             state: OrderState::PendingNew,
-            pending: Pending::None,
+            pending: Pending { cancel: false, replace: None },
+            qty_max: spec.qty,
             acknowledged: false,
             triggered: spec.kind.trigger().is_none(),
             filled: Quantity(0),
@@ -224,12 +240,15 @@ impl Order {
                 self.end(OrderState::Rejected);
                 Ok(Change::Rejected(reason))
             }
-            ReportKind::RequestRejected(reason) => {
-                if self.pending == Pending::None {
+            ReportKind::CancelRejected(reason) => {
+                if !std::mem::take(&mut self.pending.cancel) {
                     return Err(ReportRefusal::Stale);
                 }
-                self.pending = Pending::None;
-                Ok(Change::RequestRejected(reason))
+                Ok(Change::CancelRejected(reason))
+            }
+            ReportKind::ReplaceRejected(reason) => {
+                self.pending.replace.take().ok_or(ReportRefusal::Stale)?;
+                Ok(Change::ReplaceRejected(reason))
             }
             ReportKind::Triggered => {
                 if self.triggered {
@@ -249,6 +268,17 @@ impl Order {
         }
     }
 
+    /// Records that a cancel was sent.
+    pub(crate) const fn cancel_sent(&mut self) {
+        self.pending.cancel = true;
+    }
+
+    /// Records that a replace was sent.
+    pub(crate) fn replace_sent(&mut self, replacement: Replacement) {
+        self.pending.replace = Some(replacement);
+        self.qty_max = self.qty_max.max(replacement.qty);
+    }
+
     /// Mixes the order into `digest`.
     pub fn digest(&self, digest: &mut Digest) {
         digest.u64(self.id.0);
@@ -264,13 +294,13 @@ impl Order {
             return Err(ReportRefusal::Malformed);
         }
         let filled = self.filled.0.checked_add(fill.qty.0).ok_or(ReportRefusal::Overfill)?;
-        if filled > self.largest_qty().0 {
+        if filled > self.qty_max.0 {
             return Err(ReportRefusal::Overfill);
         }
         self.filled = Quantity(filled);
         self.filled_tick_lots += i128::from(fill.price.0) * i128::from(fill.qty.0);
         if filled > self.spec.qty.0 {
-            // The venue has executed the larger replace already; its report is still on the way.
+            // The venue works the larger quantity of a replace whose report is late or got lost.
             self.spec.qty = Quantity(filled);
         }
         match self.state {
@@ -295,10 +325,10 @@ impl Order {
     fn apply_replaced(&mut self, price: Price, qty: Quantity) -> Result<Change, ReportRefusal> {
         // Only the answer to the request in flight is news: an older one that comes twice would
         // take the order back to what it no longer is.
-        if self.pending != (Pending::Replace { price, qty }) {
+        if self.pending.replace != Some(Replacement { price, qty }) {
             return Err(ReportRefusal::Stale);
         }
-        self.pending = Pending::None;
+        self.pending.replace = None;
         self.acknowledged = true;
         self.state = OrderState::Open;
         self.spec.kind = self.spec.kind.with_limit_price(price);
@@ -311,15 +341,15 @@ impl Order {
     }
 
     const fn largest_qty(&self) -> Quantity {
-        match self.pending {
-            Pending::Replace { qty, .. } if qty.0 > self.spec.qty.0 => qty,
-            Pending::Replace { .. } | Pending::None | Pending::Cancel => self.spec.qty,
+        match self.pending.replace {
+            Some(Replacement { qty, .. }) if qty.0 > self.spec.qty.0 => qty,
+            Some(_) | None => self.spec.qty,
         }
     }
 
     const fn end(&mut self, state: OrderState) {
         self.state = state;
-        self.pending = Pending::None;
+        self.pending = Pending { cancel: false, replace: None };
     }
 }
 
@@ -377,7 +407,7 @@ mod tests {
     fn fills_of_a_larger_replace_may_overtake_its_report() {
         let mut order = order(5);
         order.apply(&ACCEPTED).unwrap();
-        order.pending = Pending::Replace { price: Price(101), qty: Quantity(8) };
+        order.replace_sent(Replacement { price: Price(101), qty: Quantity(8) });
         assert_eq!(order.exposed_qty(), Quantity(8));
         order.apply(&fill(7)).unwrap();
         assert_eq!(order.state, OrderState::Open);
@@ -389,7 +419,7 @@ mod tests {
     fn a_replace_below_what_is_filled_ends_the_order() {
         let mut order = order(5);
         order.apply(&ACCEPTED).unwrap();
-        order.pending = Pending::Replace { price: Price(99), qty: Quantity(2) };
+        order.replace_sent(Replacement { price: Price(99), qty: Quantity(2) });
         order.apply(&fill(3)).unwrap();
         order.apply(&ReportKind::Replaced { price: Price(99), qty: Quantity(2) }).unwrap();
         assert_eq!((order.state, order.spec.qty), (OrderState::Filled, Quantity(3)));
@@ -400,13 +430,13 @@ mod tests {
         let mut order = order(5);
         order.apply(&ACCEPTED).unwrap();
         let replaced = ReportKind::Replaced { price: Price(99), qty: Quantity(4) };
-        order.pending = Pending::Replace { price: Price(99), qty: Quantity(4) };
+        order.replace_sent(Replacement { price: Price(99), qty: Quantity(4) });
         order.apply(&replaced).unwrap();
-        order.pending = Pending::Replace { price: Price(98), qty: Quantity(3) };
+        order.replace_sent(Replacement { price: Price(98), qty: Quantity(3) });
         assert_eq!(order.apply(&replaced), Err(ReportRefusal::Stale));
         assert_eq!(
-            order.apply(&ReportKind::RequestRejected(RejectReason::Other)),
-            Ok(Change::RequestRejected(RejectReason::Other))
+            order.apply(&ReportKind::ReplaceRejected(RejectReason::Other)),
+            Ok(Change::ReplaceRejected(RejectReason::Other))
         );
         assert_eq!(order.spec.qty, Quantity(4));
     }

@@ -123,13 +123,15 @@ impl OrderTable {
         }
     }
 
-    /// Changes a working order in place; it must not end by it.
-    pub(crate) fn update(&mut self, id: ClientOrderId, change: impl FnOnce(&mut Order)) {
-        if let Some(slot) = self.index.find(id) {
-            let order = &mut self.slots[slot as usize].order;
-            change(order);
-            debug_assert!(order.is_working(), "orders end by reports only");
-        }
+    /// Puts a working order back after requests about it were recorded.
+    ///
+    /// # Panics
+    ///
+    /// If the table does not know the order.
+    pub(crate) fn update(&mut self, order: &Order) {
+        debug_assert!(order.is_working(), "orders end by reports only");
+        let slot = self.index.find(order.id).expect("the order was read from this table");
+        self.slots[slot as usize].order = *order;
     }
 
     /// Applies a report and returns the order as it was and as it is, with what changed.
