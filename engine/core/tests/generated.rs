@@ -2,6 +2,8 @@
 //!
 //! Each run is named by its seed: `seed 17` in a failure is enough to see it again.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tercel_core::{
