@@ -328,7 +328,7 @@ fn check_exposure(state: &ScopeState, candidate: &Candidate<'_>) -> Result<(), R
 fn check_pace(state: &ScopeState, candidate: &Candidate<'_>, now: Nanos) -> Result<(), RiskReject> {
     let (scope, limits, today) = (state.id, &state.limits, &state.today);
     if let Some(limit) = limits.orders_per_second
-        && state.orders_in_last_second(now) >= limit as usize
+        && state.is_pace_reached(now)
     {
         return Err(RiskReject::OrdersPerSecond { scope, limit });
     }

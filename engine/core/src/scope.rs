@@ -112,12 +112,18 @@ impl ScopeState {
         open.saturating_add(qty.0) > closable
     }
 
-    /// Returns how many orders were sent in the second that ends at `now`, counted up to the limit.
+    /// Returns whether the limit of orders per second is used up at `now`: whether the oldest of
+    /// as many orders as it allows was sent less than a second ago. O(1).
     #[must_use]
-    pub fn orders_in_last_second(&self, now: Nanos) -> usize {
-        let since = now.plus(-Nanos::SECOND);
-        // The times ascend, and the window is short.
-        self.recent.len() - self.recent.partition_point(|at| *at <= since)
+    pub fn is_pace_reached(&self, now: Nanos) -> bool {
+        match self.limits.orders_per_second {
+            None => false,
+            Some(0) => true,
+            Some(limit) => {
+                self.recent.len() >= limit as usize
+                    && self.recent.front().is_some_and(|at| now.since(*at) < Nanos::SECOND)
+            }
+        }
     }
 
     /// Returns the profit since the start in quote: realised and unrealised, after fees.
@@ -237,8 +243,10 @@ mod tests {
         let mut scope = scope();
         scope.count_order(Nanos(0));
         scope.count_order(Nanos(400_000_000));
-        assert_eq!(scope.orders_in_last_second(Nanos(999_999_999)), 2);
-        assert_eq!(scope.orders_in_last_second(Nanos(1_000_000_000)), 1);
-        assert_eq!(scope.orders_in_last_second(Nanos(1_400_000_000)), 0);
+        assert!(scope.is_pace_reached(Nanos(999_999_999)));
+        assert!(!scope.is_pace_reached(Nanos(1_000_000_000)));
+        scope.count_order(Nanos(1_000_000_000));
+        assert!(scope.is_pace_reached(Nanos(1_399_999_999)));
+        assert!(!scope.is_pace_reached(Nanos(1_400_000_000)));
     }
 }

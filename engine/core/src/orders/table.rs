@@ -217,19 +217,27 @@ fn entry_place(place: usize) -> u32 {
 struct IdIndex {
     keys: Vec<(u64, u32)>,
     mask: usize,
+    shift: u32,
     capacity: usize,
 }
 
 impl IdIndex {
     fn new(capacity: usize) -> Self {
+        // At least two places, or the shift below would be the whole word.
         let len = (capacity * 2).next_power_of_two();
-        Self { keys: vec![(0, NONE); len], mask: len - 1, capacity }
+        Self {
+            keys: vec![(0, NONE); len],
+            mask: len - 1,
+            shift: 64 - len.trailing_zeros(),
+            capacity,
+        }
     }
 
-    /// Ids count upwards, so their low bits spread them evenly without a hash.
-    #[expect(clippy::cast_possible_truncation, reason = "only the low bits are used")]
+    /// Multiplies by 2^64 over the golden ratio and keeps the top bits: ids that count upwards then
+    /// lie evenly apart. Their low bits would fill one long run, which every removal has to walk.
+    #[expect(clippy::cast_possible_truncation, reason = "the shift leaves fewer bits than a usize")]
     const fn home(&self, id: u64) -> usize {
-        (id as usize) & self.mask
+        (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
     fn find(&self, id: ClientOrderId) -> Option<u32> {
