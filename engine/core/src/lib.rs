@@ -30,7 +30,10 @@ mod value;
 mod view;
 
 pub use bars::{BarSeries, BarSpec, ClosedBar, ClosedBars};
-pub use book::{BookState, Level, NaiveBook, OrderBook, Walk, imbalance_e6, microprice_e6};
+pub use book::{
+    Book, BookState, Level, MapLevels, NaiveBook, OrderBook, PriceLevels, TickLevels, Walk,
+    imbalance_e6, microprice_e6,
+};
 pub use config::{AccountConfig, ConfigError, EngineConfig, SeriesConfig, StrategyConfig};
 pub use digest::Digest;
 pub use effect::{Effect, Effects, Notice, ReportRefusal, StaleCause, StateCause};

@@ -1,14 +1,48 @@
 //! Order books: price levels by side, with the sequence rule that keeps them honest.
 
+mod far;
+mod ladder;
 mod naive;
+mod order_book;
+mod tick;
+mod window;
 
-pub use naive::NaiveBook;
+#[cfg(test)]
+mod tests;
+
+pub use naive::MapLevels;
+pub use order_book::Book;
+pub use tick::TickLevels;
 
 use crate::effect::StaleCause;
-use crate::num::{Price, Quantity};
+use crate::num::{Price, Quantity, Side};
 
 /// The book that the engine trades on.
-pub type OrderBook = NaiveBook;
+pub type OrderBook = Book<TickLevels>;
+
+/// The book whose levels are in two ordered maps: what [`OrderBook`] is compared with.
+pub type NaiveBook = Book<MapLevels>;
+
+/// Keeps the levels of a book's two sides and knows nothing of sequences or trust.
+pub trait PriceLevels: Default {
+    /// Removes all levels.
+    fn clear(&mut self);
+
+    /// Sets the quantity at a price; zero or less removes the level.
+    fn set(&mut self, side: Side, price: Price, qty: Quantity);
+
+    /// Returns the best level of a side.
+    fn best(&self, side: Side) -> Option<Level>;
+
+    /// Returns the quantity at a price, zero for none.
+    fn qty_at(&self, side: Side, price: Price) -> Quantity;
+
+    /// Returns how many levels a side has.
+    fn n_levels(&self, side: Side) -> usize;
+
+    /// Returns the levels of a side, best first.
+    fn iter(&self, side: Side) -> impl Iterator<Item = Level> + '_;
+}
 
 /// One price level.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -46,12 +80,12 @@ pub struct Walk {
 impl Walk {
     /// Returns the average price in ticks, rounded against the taker: up for a buy, down for a sell.
     #[must_use]
-    pub fn average(&self, side: crate::Side) -> Price {
+    pub fn average(&self, side: Side) -> Price {
         let qty = i128::from(self.qty.0.max(1));
         let floor = self.tick_lots.div_euclid(qty);
         let ticks = match side {
-            crate::Side::Buy if self.tick_lots.rem_euclid(qty) != 0 => floor + 1,
-            crate::Side::Buy | crate::Side::Sell => floor,
+            Side::Buy if self.tick_lots.rem_euclid(qty) != 0 => floor + 1,
+            Side::Buy | Side::Sell => floor,
         };
         // An average lies between two prices, so it fits where they fit.
         Price(i64::try_from(ticks).unwrap_or(i64::MAX))

@@ -1,0 +1,119 @@
+//! One side of a book: a window of ticks around the touch and, beyond it, sorted runs.
+//!
+//! Prices arrive here as keys, smaller is better, so that both sides are the same code. Invariants:
+//! the window holds every level up to its last tick, [`FarLevels`] the ones after it, and the
+//! window is empty only if the side is.
+
+use crate::book::far::FarLevels;
+use crate::book::window::Window;
+
+/// A level of a ladder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Rung {
+    /// Smaller is better.
+    pub(super) key: i64,
+    /// Positive.
+    pub(super) qty: i64,
+}
+
+/// The levels of one side.
+#[derive(Clone, Default)]
+pub(super) struct Ladder {
+    window: Window,
+    far: FarLevels,
+}
+
+impl Ladder {
+    /// Removes all levels. O(occupied 64-tick words and runs); keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.window.clear();
+        self.far.clear();
+    }
+
+    /// Sets the quantity at a key; zero or less removes the level.
+    #[inline]
+    pub(super) fn set(&mut self, key: i64, qty: i64) {
+        if self.window.contains(key) {
+            self.window.set(key, qty);
+            if self.window.has_drifted() {
+                self.follow_touch();
+            }
+        } else {
+            self.set_outside(key, qty);
+        }
+    }
+
+    /// Returns the best level. O(1).
+    #[inline]
+    pub(super) fn best(&self) -> Option<Rung> {
+        self.window.best()
+    }
+
+    /// Returns the quantity at a key, zero for none.
+    #[inline]
+    pub(super) fn qty_at(&self, key: i64) -> i64 {
+        if self.window.contains(key) { self.window.qty_at(key) } else { self.far.qty_at(key) }
+    }
+
+    /// Returns how many levels there are. O(1).
+    pub(super) const fn len(&self) -> usize {
+        self.window.len() + self.far.len()
+    }
+
+    /// Returns the levels, best first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Rung> + '_ {
+        self.window.iter().chain(self.far.iter())
+    }
+
+    #[inline(never)]
+    fn set_outside(&mut self, key: i64, qty: i64) {
+        if qty <= 0 {
+            self.far.remove(key);
+        } else if self.window.ends_before(key) {
+            self.far.set(key, qty);
+        } else {
+            self.anchor(key);
+            self.window.set(key, qty);
+        }
+    }
+
+    /// Moves the window after the touch once it is empty or all but left behind.
+    #[inline(never)]
+    fn follow_touch(&mut self) {
+        match self.window.best().map(|rung| rung.key).or_else(|| self.far.best()) {
+            Some(best) => self.anchor(best),
+            None => self.window.clear(),
+        }
+    }
+
+    /// Puts the window around `best`, which is at least as good as every level.
+    ///
+    /// The window must travel a quarter of its ticks before it moves again, so a move is paid for
+    /// by many updates. Only a touch that leaps to and fro by more than the window pays it each time:
+    /// at most the window's levels, a few nanoseconds each.
+    fn anchor(&mut self, best: i64) {
+        let base = Window::base_for(best);
+        let last = Window::last_of(base);
+        while let Some(rung) = self.window.worst()
+            && rung.key > last
+        {
+            self.window.set(rung.key, 0);
+            self.far.push_best(rung);
+        }
+        self.window.move_to(base);
+        self.far.take_through(last, |rung| self.window.set(rung.key, rung.qty));
+    }
+}
+
+#[cfg(test)]
+impl Ladder {
+    /// Checks what the types do not say.
+    pub(super) fn assert_sound(&self) {
+        self.window.assert_sound();
+        self.far.assert_sound();
+        if let Some(best) = self.far.best() {
+            assert!(self.window.ends_before(best) && !self.window.contains(best));
+            assert!(!self.window.has_drifted(), "the window lags behind the touch");
+        }
+    }
+}
