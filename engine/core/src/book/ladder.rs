@@ -117,3 +117,42 @@ impl Ladder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_follows_a_touch_that_leaves_it_behind() {
+        let mut ladder = Ladder::default();
+        (0..20_000).for_each(|key| ladder.set(key, 1));
+        let n_far = ladder.far.len();
+        assert!((16_000..17_000).contains(&n_far), "{n_far} far levels");
+        for key in 0..15_000 {
+            ladder.set(key, 0);
+            let ahead = key + 1 + 900;
+            assert!(
+                ladder.window.contains(ahead),
+                "{ahead} is far though the touch is {}",
+                key + 1
+            );
+        }
+        ladder.assert_sound();
+        assert_eq!(ladder.len(), 5_000);
+    }
+
+    #[test]
+    fn the_window_stays_while_the_touch_walks_to_and_fro() {
+        let mut ladder = Ladder::default();
+        (10_000..20_000).for_each(|key| ladder.set(key, 1));
+        let base = Window::base_for(10_000);
+        for key in (9_000..10_000).rev() {
+            ladder.set(key, 1);
+        }
+        for key in 9_000..12_000 {
+            ladder.set(key, 0);
+        }
+        assert!(ladder.window.contains(base) && !ladder.window.contains(base - 1));
+        assert_eq!(ladder.best(), Some(Rung { key: 12_000, qty: 1 }));
+    }
+}

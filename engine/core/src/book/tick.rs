@@ -9,9 +9,9 @@ use crate::num::{Price, Quantity, Side};
 /// The levels of a book, indexed by tick around the touch.
 ///
 /// An update near the touch is a store and a few bit operations, the best level two bit scans.
-/// A side allocates nothing before its first level, then 32 KB; levels further than about 3,000
-/// ticks from the touch cost at most 64 bytes each, kept for reuse once taken. Nothing allocates
-/// while the number of such levels stays below twice its previous peak.
+/// A side allocates nothing before its first level, then 32 KB. Levels further than about 3,000 ticks
+/// from the touch cost at most 64 bytes each; their memory grows by doubling and is kept, so a book
+/// allocates only when it has more of them than ever before.
 #[derive(Clone, Default)]
 pub struct TickLevels {
     ladders: [Ladder; 2],
