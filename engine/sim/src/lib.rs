@@ -4,6 +4,8 @@
 //! are integers, and two runs over the same data give the same bits.
 #![forbid(unsafe_code)]
 
+pub mod market;
+
 mod effects_hash;
 mod observer;
 mod port;
