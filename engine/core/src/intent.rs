@@ -181,6 +181,12 @@ impl Intents {
         self.next_order_id = next_order_id;
     }
 
+    /// Returns the id that the next order of the call will have.
+    #[must_use]
+    pub const fn next_order_id(&self) -> ClientOrderId {
+        self.next_order_id.plus(self.n_placed)
+    }
+
     /// Returns how many order ids the call has used up.
     pub(crate) const fn n_placed(&self) -> u64 {
         self.n_placed
