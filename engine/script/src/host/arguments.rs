@@ -1,0 +1,122 @@
+//! From the engine's events to the arguments of hooks.
+
+use tercel_core::{InstrumentId, Price, Quantity, Side, StrategyEvent, View};
+
+use super::market::side_number;
+use super::{BoundMarket, Host, millis};
+use crate::hook::{Hook, HookCall};
+use crate::number;
+
+impl Host {
+    /// Returns the hook that an event is for. The engine's start and single book levels are not
+    /// for hooks.
+    pub(crate) const fn hook_of(event: &StrategyEvent<'_>) -> Option<Hook> {
+        match event {
+            StrategyEvent::Start | StrategyEvent::Level { .. } => None,
+            StrategyEvent::Book { .. } => Some(Hook::Book),
+            StrategyEvent::Trade { .. } => Some(Hook::Trade),
+            StrategyEvent::Bar { .. } => Some(Hook::Bar),
+            StrategyEvent::Order { .. } => Some(Hook::Order),
+            StrategyEvent::Fill { .. } => Some(Hook::Fill),
+            StrategyEvent::Timer { .. } => Some(Hook::Timer),
+            StrategyEvent::Signal(_) => Some(Hook::Signal),
+            StrategyEvent::Stop => Some(Hook::Stop),
+        }
+    }
+
+    /// Returns the call that an event makes, and makes the event's instrument the current one.
+    pub(crate) fn arguments<'a>(
+        &mut self,
+        event: &StrategyEvent<'a>,
+        view: &View<'_>,
+    ) -> Option<HookCall<'a>> {
+        Some(match *event {
+            StrategyEvent::Start | StrategyEvent::Level { .. } => return None,
+            StrategyEvent::Book { instrument } => {
+                let market = self.point_at(instrument)?;
+                let (bid, bid_qty) = touch(market, view, Side::Buy);
+                let (ask, ask_qty) = touch(market, view, Side::Sell);
+                HookCall::Book { bid, bid_qty, ask, ask_qty }
+            }
+            StrategyEvent::Trade { instrument, trade } => {
+                let market = self.point_at(instrument)?;
+                HookCall::Trade {
+                    price: market.price_of(trade.price),
+                    qty: market.qty_of(trade.qty),
+                    side: trade.aggressor.map_or(0.0, side_number),
+                    time: millis(trade.at),
+                }
+            }
+            StrategyEvent::Bar { series, bar, open_at } => {
+                self.point_at_series(series);
+                let market = self.point_at(view.series(series).instrument)?;
+                HookCall::Bar {
+                    open: market.price_of(bar.open),
+                    high: market.price_of(bar.high),
+                    low: market.price_of(bar.low),
+                    close: market.price_of(bar.close),
+                    volume: market.qty_of(bar.volume),
+                    time: millis(open_at),
+                }
+            }
+            StrategyEvent::Order { order, change } => {
+                if let Some(known) = view.order(order) {
+                    self.point_at(known.spec.instrument)?;
+                }
+                HookCall::Order {
+                    id: self.order_number(order),
+                    status: change.as_str(),
+                    reason: change.reason(),
+                }
+            }
+            StrategyEvent::Fill { order, instrument, side, fill, .. } => {
+                let id = self.order_number(order);
+                let market = self.point_at(instrument)?;
+                HookCall::Fill {
+                    id,
+                    side: side_number(side),
+                    price: market.price_of(fill.price),
+                    qty: market.qty_of(fill.qty),
+                    fee: number::decimal(fill.fee),
+                    role: fill.role.as_str(),
+                }
+            }
+            StrategyEvent::Timer { name } => HookCall::Timer { name },
+            StrategyEvent::Signal(signal) => {
+                HookCall::Signal { name: &signal.name, text: &signal.text }
+            }
+            StrategyEvent::Stop => HookCall::Stop,
+        })
+    }
+
+    /// Makes an instrument the one of the event; `None` if it is not the strategy's.
+    fn point_at(&mut self, instrument: InstrumentId) -> Option<&BoundMarket> {
+        if self.markets.get(self.current).is_none_or(|market| market.id != instrument) {
+            self.current = self.markets.iter().position(|market| market.id == instrument)?;
+        }
+        self.markets.get(self.current)
+    }
+
+    fn point_at_series(&mut self, series: tercel_core::SeriesId) {
+        if self.series.get(self.current_series).is_none_or(|known| known.id != series) {
+            self.current_series = self.series.iter().position(|s| s.id == series).unwrap_or(0);
+        }
+    }
+}
+
+impl BoundMarket {
+    fn price_of(&self, price: Price) -> f64 {
+        self.price.value(price.0)
+    }
+
+    fn qty_of(&self, qty: Quantity) -> f64 {
+        self.qty.value(qty.0)
+    }
+}
+
+fn touch(market: &BoundMarket, view: &View<'_>, side: Side) -> (f64, f64) {
+    match view.best(market.id, side) {
+        Some(level) => (market.price_of(level.price), market.qty_of(level.qty)),
+        None => (f64::NAN, 0.0),
+    }
+}

@@ -1,0 +1,45 @@
+//! `require`: files beside the script, each run once, cycles refused.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use mlua::chunk::ChunkMode;
+use mlua::{BorrowedStr, Lua, Value};
+
+use super::raise;
+use crate::error::HostError;
+use crate::script::Parts;
+
+/// What a required module is.
+enum Loaded {
+    /// Its top level runs.
+    Running,
+    /// Its top level gave this back.
+    Done(Value),
+}
+
+/// Defines `require`.
+pub(super) fn install(lua: &Lua, parts: &Parts<'_>) -> mlua::Result<()> {
+    let (host, modules) = (Rc::clone(&parts.host), Rc::clone(&parts.modules));
+    let loaded: RefCell<BTreeMap<String, Loaded>> = RefCell::default();
+    let require = lua.create_function(move |lua, name: BorrowedStr| {
+        let found = modules.borrow_mut().load(&name, "luau");
+        let (name, text) = found.map_err(|error| raise(lua, &host, error))?;
+        match loaded.borrow().get(&name) {
+            Some(Loaded::Done(value)) => return Ok(value.clone()),
+            Some(Loaded::Running) => {
+                let message =
+                    format!("require: \"{name}\" requires itself, perhaps through others");
+                return Err(raise(lua, &host, HostError::wrong(message)));
+            }
+            None => {}
+        }
+        loaded.borrow_mut().insert(name.clone(), Loaded::Running);
+        let chunk = lua.load(text).set_name(format!("={name}.luau")).set_mode(ChunkMode::Text);
+        let value: Value = chunk.into_function()?.call(())?;
+        loaded.borrow_mut().insert(name, Loaded::Done(value.clone()));
+        Ok(value)
+    })?;
+    lua.globals().raw_set("require", require)
+}

@@ -1,0 +1,56 @@
+//! What is taken out of Luau's library, and what pays for its work in advance.
+
+use std::rc::Rc;
+
+use mlua::Lua;
+use mlua::chunk::ChunkMode;
+
+use super::{Fuel, exhausted, fault};
+use crate::host::SharedHost;
+
+/// Globals of the base library that scripts do not get: they load code, reach into environments,
+/// move the collector or print where nobody reads.
+const REMOVED: [&str; 7] =
+    ["collectgarbage", "gcinfo", "getfenv", "loadstring", "newproxy", "print", "setfenv"];
+
+/// Wraps library functions whose work grows with their arguments but meets no interrupt. Each pays
+/// one unit of fuel for about as much work as a loop turn.
+const PRELUDE: &str = include_str!("prelude.luau");
+
+/// Removes what is harmful and wraps what is expensive. Runs before the machine is sandboxed, which
+/// makes the result unchangeable.
+pub(super) fn install(lua: &Lua, host: &SharedHost, fuel: &Fuel) -> mlua::Result<()> {
+    let globals = lua.globals();
+    for name in REMOVED {
+        globals.raw_remove(name)?;
+    }
+    let math: mlua::Table = globals.get("math")?;
+    math.raw_remove("randomseed")?;
+    let charge = {
+        let (host, fuel) = (Rc::clone(host), Rc::clone(fuel));
+        lua.create_function(move |lua, units: f64| match left(fuel.get(), units) {
+            Some(left) => {
+                fuel.set(left);
+                Ok(())
+            }
+            None => {
+                fuel.set(0);
+                Err(exhausted(lua, &host, false))
+            }
+        })?
+    };
+    let random = {
+        let host = Rc::clone(host);
+        lua.create_function(move |_, ()| Ok(host.borrow_mut().random()))?
+    };
+    let name = format!("={}", fault::PRELUDE);
+    let prelude = lua.load(PRELUDE).set_name(name).set_mode(ChunkMode::Text);
+    prelude.into_function()?.call((charge, random))
+}
+
+/// Returns the fuel that is left after paying, `None` if it does not suffice.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+fn left(fuel: u32, units: f64) -> Option<u32> {
+    let units = units.ceil();
+    (units >= 0.0 && units <= f64::from(fuel)).then(|| fuel - units as u32)
+}

@@ -1,0 +1,31 @@
+//! What a language has to offer to run strategies.
+
+use tercel_core::StrategyFault;
+
+use crate::hook::{HookCall, Hooks};
+
+/// A virtual machine with one script in it.
+///
+/// Its global functions are the methods of a host that it shares with the strategy, and the host knows what the script declared once the top level has run. Machines are built and kept
+/// on the engine's thread.
+///
+/// A language promises:
+/// - the script's globals are exactly [`api::table`](crate::api::table) and the language's own
+///   harmless library;
+/// - a call ends with a fault once it has used up [`Limits`](crate::Limits), whatever it catches;
+/// - no panic of the host can be caught by a script.
+pub trait ScriptRuntime {
+    /// Returns the hooks that the script defines.
+    fn hooks(&self) -> Hooks;
+
+    /// Calls a hook that the script defines; calling another does nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the script raised or which bound it broke, with file and line.
+    fn call(&mut self, call: &HookCall<'_>) -> Result<(), StrategyFault>;
+
+    /// Does work that is better done between calls, such as collecting garbage. Cheap when there
+    /// is none.
+    fn idle(&mut self) {}
+}
