@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod market;
+pub mod metrics;
 
 mod effects_hash;
 mod observer;
