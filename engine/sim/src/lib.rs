@@ -7,10 +7,21 @@
 pub mod market;
 pub mod metrics;
 
+mod driver;
 mod effects_hash;
+mod feed;
+mod fees;
+mod latency;
 mod observer;
+mod options;
 mod port;
+mod venue;
 
+pub use driver::{Backtest, BacktestOptions, Summary};
 pub use effects_hash::EffectsHash;
+pub use fees::{FeeModel, FeeTier};
+pub use latency::{LatencyModel, LatencySample};
 pub use observer::Observer;
+pub use options::{BarOptions, QueueModel, VenueError, VenueOptions};
 pub use port::VenuePort;
+pub use venue::SimVenue;
