@@ -1,5 +1,7 @@
 //! The functions and constants that the host offers.
 
+use std::borrow::Cow;
+
 use super::item::{Group, Item, Kind, Param, Type};
 
 const INSTRUMENT: Param = Param::optional("instrument", Type::Number);
@@ -20,11 +22,25 @@ const fn function(
     returns: Type,
     doc: &'static str,
 ) -> Item {
-    Item { name, kind: Kind::Function, group, params, returns, doc }
+    Item {
+        name,
+        kind: Kind::Function,
+        group,
+        params: Cow::Borrowed(params),
+        returns,
+        doc: Cow::Borrowed(doc),
+    }
 }
 
 const fn constant(group: Group, name: &'static str, doc: &'static str) -> Item {
-    Item { name, kind: Kind::Constant, group, params: &[], returns: Type::Number, doc }
+    Item {
+        name,
+        kind: Kind::Constant,
+        group,
+        params: Cow::Borrowed(&[]),
+        returns: Type::Number,
+        doc: Cow::Borrowed(doc),
+    }
 }
 
 pub(super) const FUNCTIONS: &[Item] = &[

@@ -1,9 +1,18 @@
 //! The functions that a script may define.
 
+use std::borrow::Cow;
+
 use super::item::{Group, Item, Kind, Param, Type};
 
 const fn hook(name: &'static str, params: &'static [Param], doc: &'static str) -> Item {
-    Item { name, kind: Kind::Hook, group: Group::Hooks, params, returns: Type::Nothing, doc }
+    Item {
+        name,
+        kind: Kind::Hook,
+        group: Group::Hooks,
+        params: Cow::Borrowed(params),
+        returns: Type::Nothing,
+        doc: Cow::Borrowed(doc),
+    }
 }
 
 pub(super) const HOOKS: &[Item] = &[

@@ -1,5 +1,7 @@
 //! What is said about one name of the interface.
 
+use std::borrow::Cow;
+
 /// A hook, function, method or constant.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -10,11 +12,11 @@ pub struct Item {
     /// Where the reference lists it.
     pub group: Group,
     /// Its parameters; optional ones last.
-    pub params: &'static [Param],
+    pub params: Cow<'static, [Param]>,
     /// What it gives back.
     pub returns: Type,
     /// What it does, in sentences.
-    pub doc: &'static str,
+    pub doc: Cow<'static, str>,
 }
 
 /// What a name stands for.
@@ -28,8 +30,6 @@ pub enum Kind {
     Constant,
     /// A global function of the host that makes an indicator.
     Indicator,
-    /// A function of an indicator.
-    Method,
 }
 
 /// A heading of the reference.

@@ -3,9 +3,14 @@
 
 mod functions;
 mod hooks;
+mod indicators;
 mod item;
+mod reference;
+mod types;
 
 pub use self::item::{Group, Item, Kind, Param, Type};
+pub use self::reference::reference;
+pub use self::types::luau_types;
 
 /// The side of a buyer, as scripts see it.
 pub const BUY: f64 = 1.0;
@@ -18,6 +23,7 @@ pub fn table() -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     items.extend_from_slice(hooks::HOOKS);
     items.extend_from_slice(functions::FUNCTIONS);
+    items.extend(indicators::items());
     items
 }
 

@@ -30,6 +30,7 @@ impl Host {
         event: &StrategyEvent<'a>,
         view: &View<'_>,
     ) -> Option<HookCall<'a>> {
+        self.event_at = view.now();
         Some(match *event {
             StrategyEvent::Start | StrategyEvent::Level { .. } => return None,
             StrategyEvent::Book { instrument } => {
@@ -48,6 +49,7 @@ impl Host {
                 }
             }
             StrategyEvent::Bar { series, bar, open_at } => {
+                self.event_at = open_at;
                 self.point_at_series(series);
                 let market = self.point_at(view.series(series).instrument)?;
                 HookCall::Bar {

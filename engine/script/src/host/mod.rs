@@ -7,6 +7,7 @@
 mod account;
 mod arguments;
 mod bars;
+mod indicators;
 mod keep;
 mod market;
 mod options;
@@ -55,6 +56,9 @@ pub(crate) struct Host {
     markets: Vec<BoundMarket>,
     series: Vec<BoundSeries>,
     random: Random,
+    indicators: Vec<indicators::Kept>,
+    /// Time of the event: of a bar its opening, else the engine's.
+    event_at: Nanos,
     /// Whether a hook runs.
     in_call: bool,
     /// Index of the event's instrument.
@@ -124,6 +128,8 @@ impl Host {
             markets: markets.collect(),
             series: series.map(|(id, label)| BoundSeries { id, label }).collect(),
             random: Random::new(binding.seed),
+            indicators: Vec::new(),
+            event_at: Nanos::default(),
             in_call: false,
             current: 0,
             current_series: 0,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use mlua::{BorrowedStr, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, Value};
+use mlua::{BorrowedStr, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, Value, Variadic};
 use tercel_core::{Side, Value as Kept};
 
 use super::convert::{tree_of, value_of};
@@ -23,7 +23,8 @@ pub(super) fn install(lua: &Lua, host: &SharedHost) -> mlua::Result<()> {
     functions.account()?;
     functions.orders()?;
     functions.time()?;
-    functions.keeping()
+    functions.keeping()?;
+    functions.indicators()
 }
 
 type Instrument = Option<f64>;
@@ -211,6 +212,22 @@ impl Functions<'_> {
         self.act("log", |host, text: BorrowedStr| host.log(&text))?;
         self.act("plot", |host, (series, value): (BorrowedStr, f64)| host.plot(&series, value))?;
         self.act("mark", |host, (label, price): (BorrowedStr, f64)| host.mark(&label, price))
+    }
+
+    fn indicators(&self) -> mlua::Result<()> {
+        for spec in tercel_indicators::CATALOG {
+            self.act(spec.name, |host, parameters: Variadic<f64>| {
+                host.make_indicator(spec.name, &parameters)
+            })?;
+        }
+        self.act("update", |host, (indicator, value): (f64, f64)| host.update(indicator, value))?;
+        self.act("update_bar", |host, arguments: (f64, f64, f64, f64, f64, f64, Option<f64>)| {
+            let (indicator, open, high, low, close, volume, time) = arguments;
+            host.update_bar(indicator, [open, high, low, close, volume], time)
+        })?;
+        self.act("output", |host, (indicator, name): (f64, BorrowedStr)| {
+            host.output(indicator, &name)
+        })
     }
 }
 
