@@ -1,1 +1,38 @@
-//! Everything on disk: the tape, importers of other formats, exports.
+//! Everything on disk: the tape, and importers of other formats that are read in place.
+//!
+//! [`Reader::open`] tells a file's format from its first bytes, finds its instruments and steps,
+//! and gives one stream of events whatever the format. [`TapeWriter`] keeps such a stream compact
+//! and checked. Nothing here knows the engine that will eat the events.
+#![forbid(unsafe_code)]
+
+mod container;
+mod convert;
+mod decimal;
+mod detect;
+mod error;
+mod export;
+mod formats;
+mod grid;
+mod inspect;
+mod lines;
+mod metadata;
+mod options;
+mod raw;
+mod reader;
+mod report;
+mod survey;
+mod tape;
+mod time;
+
+pub use container::{Container, Member, Unwrapped};
+pub use decimal::{Dec, parse_u64};
+pub use detect::{Detected, Format};
+pub use error::StoreError;
+pub use export::export_parquet;
+pub use inspect::{BookView, Inspection, inspect};
+pub use metadata::Metadata;
+pub use options::OpenOptions;
+pub use reader::Reader;
+pub use report::{BadLine, Report};
+pub use tape::{TapeReader, TapeSummary, TapeWriter};
+pub use time::{TimeUnit, parse_date};

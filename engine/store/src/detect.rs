@@ -1,0 +1,98 @@
+//! Which format a file has: told by its first bytes and lines, and said.
+
+use crate::container::{Container, Member};
+use crate::error::StoreError;
+use crate::formats::{binance_csv, binance_ws, ohlcv_csv};
+use crate::lines;
+use crate::options::OpenOptions;
+use crate::tape;
+
+/// A format that data comes in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Our own tape.
+    Tape,
+    /// Binance WebSocket lines, each behind its local time.
+    BinanceWs,
+    /// Binance public archive: aggregate trades.
+    BinanceAggTrades,
+    /// Binance public archive: trades.
+    BinanceTrades,
+    /// Binance public archive: candles.
+    BinanceKlines,
+    /// Binance public archive: best quotes.
+    BinanceBookTicker,
+    /// Open, high, low, close, volume by line.
+    Ohlcv,
+}
+
+impl Format {
+    /// All formats with their names.
+    pub const ALL: &[(Self, &str)] = &[
+        (Self::Tape, "tape"),
+        (Self::BinanceWs, "binance-ws"),
+        (Self::BinanceAggTrades, "binance-agg-trades"),
+        (Self::BinanceTrades, "binance-trades"),
+        (Self::BinanceKlines, "binance-klines"),
+        (Self::BinanceBookTicker, "binance-book-ticker"),
+        (Self::Ohlcv, "ohlcv"),
+    ];
+
+    /// Returns its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(format, _)| *format == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// What a file was found to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Detected {
+    /// Which file.
+    pub member: Member,
+    /// Its format.
+    pub format: Format,
+    /// Whether its first line names the columns.
+    pub has_header: bool,
+    /// Unit of its timestamps, where it has one.
+    pub time_unit: Option<String>,
+}
+
+/// Tells the format of a member.
+pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected, StoreError> {
+    let found = |format, has_header| Detected {
+        member: member.clone(),
+        format,
+        has_header,
+        time_unit: None,
+    };
+    if member.container == Container::Plain && tape::is_tape(&member.path)? {
+        return Ok(found(Format::Tape, false));
+    }
+    let head = lines::head(member, 3)?;
+    let first = head.first().map_or(&[][..], Vec::as_slice);
+    let second = head.get(1).map(Vec::as_slice);
+    if let Some(format) = options.format {
+        return Ok(found(format, looks_like_header(first)));
+    }
+    if binance_ws::recognises(first) {
+        return Ok(found(Format::BinanceWs, false));
+    }
+    if let Some((format, has_header)) = binance_csv::recognise(first) {
+        return Ok(found(format, has_header));
+    }
+    if let Some(has_header) = ohlcv_csv::recognise(first, second) {
+        return Ok(found(Format::Ohlcv, has_header));
+    }
+    let shown = String::from_utf8_lossy(&first[..first.len().min(80)]).into_owned();
+    Err(StoreError::UnknownFormat {
+        path: member.path.clone(),
+        found: if shown.is_empty() { "empty".to_owned() } else { format!("it begins `{shown}`") },
+        known: Format::ALL.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// Returns whether a line of CSV has no number in its first cell.
+fn looks_like_header(line: &[u8]) -> bool {
+    line.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'"')
+}

@@ -1,0 +1,58 @@
+//! The formats that data comes in, one file each.
+
+pub(crate) mod binance_csv;
+pub(crate) mod binance_ws;
+pub(crate) mod cells;
+pub(crate) mod ohlcv_csv;
+
+use crate::detect::{Detected, Format};
+use crate::error::StoreError;
+use crate::lines::LineImporter;
+use crate::options::OpenOptions;
+use crate::raw::Importer;
+
+/// Opens a member of any format but the tape from its beginning.
+pub(crate) fn open(
+    detected: &Detected,
+    options: &OpenOptions,
+    continues: bool,
+) -> Result<Box<dyn Importer>, StoreError> {
+    let (member, truncated) = (&detected.member, options.accept_truncated);
+    let skip = u64::from(detected.has_header);
+    let symbol = symbol_of(detected, options);
+    let importer: Box<dyn Importer> = match detected.format {
+        Format::BinanceWs => {
+            let format = binance_ws::BinanceWs::new(continues);
+            Box::new(LineImporter::new(member, format, 0, truncated)?)
+        }
+        Format::BinanceAggTrades
+        | Format::BinanceTrades
+        | Format::BinanceKlines
+        | Format::BinanceBookTicker => {
+            let format = binance_csv::BinanceCsv::new(detected.format, &symbol, options);
+            Box::new(LineImporter::new(member, format, skip, truncated)?)
+        }
+        Format::Ohlcv => {
+            let format = ohlcv_csv::OhlcvCsv::new(detected, &symbol, options)?;
+            Box::new(LineImporter::new(member, format, skip, truncated)?)
+        }
+        Format::Tape => unreachable!("tapes are opened by their own reader"),
+    };
+    Ok(importer)
+}
+
+/// Returns the symbol of a file that names none inside: the option's, else the beginning of the
+/// file's name, such as `BTCUSDT` of `BTCUSDT-aggTrades-2024-03.zip`.
+fn symbol_of(detected: &Detected, options: &OpenOptions) -> String {
+    if let Some(symbol) = &options.symbol {
+        return symbol.clone();
+    }
+    let stem = detected.member.path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let stem = stem.unwrap_or_default();
+    let word = |part: &str| {
+        let long_enough = part.len() >= 5 && part.chars().all(|c| c.is_ascii_alphanumeric());
+        let letters = part.chars().take_while(char::is_ascii_alphabetic).count();
+        (long_enough && letters >= 5 && part == part.to_uppercase()).then(|| part.to_owned())
+    };
+    stem.split(['-', '_', '.']).find_map(word).unwrap_or_else(|| "UNKNOWN".to_owned())
+}

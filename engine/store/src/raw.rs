@@ -1,0 +1,105 @@
+//! Market data as formats tell it: decimals and names, before ticks, lots and ids.
+
+use tercel_core::{BookOrderAction, InstrumentKind, Nanos, Side};
+
+use crate::decimal::Dec;
+
+/// One item of market data in decimals.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct RawEvent {
+    /// Index into the importer's symbols.
+    pub(crate) symbol: u16,
+    pub(crate) venue_at: Nanos,
+    pub(crate) received_at: Nanos,
+    pub(crate) data: RawData,
+}
+
+/// What a raw event says: as [`tercel_core::MarketData`], in decimals.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum RawData {
+    Clear {
+        seq: u64,
+    },
+    Batch {
+        prev: u64,
+        seq: u64,
+    },
+    Level {
+        side: Side,
+        price: Dec,
+        qty: Dec,
+        last: bool,
+    },
+    Trade {
+        aggressor: Option<Side>,
+        price: Dec,
+        qty: Dec,
+        id: u64,
+    },
+    Quote {
+        bid_px: Dec,
+        bid_qty: Dec,
+        ask_px: Dec,
+        ask_qty: Dec,
+        seq: u64,
+    },
+    /// A bar that opened at `venue_at`; its length is found for the whole file.
+    Bar {
+        open: Dec,
+        high: Dec,
+        low: Dec,
+        close: Dec,
+        volume: Dec,
+    },
+    BookOrder {
+        action: BookOrderAction,
+        side: Side,
+        price: Dec,
+        qty: Dec,
+        order_id: u64,
+        last: bool,
+    },
+    Mark {
+        mark: Dec,
+        index: Dec,
+    },
+    Funding {
+        rate_e12: i64,
+    },
+}
+
+/// What a format knows of an instrument before its data is read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct RawSymbol {
+    pub(crate) name: String,
+    pub(crate) kind: InstrumentKind,
+    /// Quote per contract of an inverse instrument, else 1.
+    pub(crate) multiplier: i64,
+    /// Tick and lot, where the format says them.
+    pub(crate) steps: Option<(rust_decimal::Decimal, rust_decimal::Decimal)>,
+}
+
+impl RawSymbol {
+    /// Returns a linear instrument of this name.
+    pub(crate) fn linear(name: &str) -> Self {
+        let name = name.to_owned();
+        Self { name, kind: InstrumentKind::LinearPerpetual, multiplier: 1, steps: None }
+    }
+
+    /// Returns a spot instrument of this name.
+    pub(crate) fn spot(name: &str) -> Self {
+        Self { kind: InstrumentKind::Spot, ..Self::linear(name) }
+    }
+}
+
+/// Reads one member of a file from its beginning.
+pub(crate) trait Importer {
+    /// Appends the events of the next stretch of input; `false` at the end.
+    fn read(&mut self, out: &mut Vec<RawEvent>) -> Result<bool, crate::StoreError>;
+
+    /// Returns the symbols seen so far; events index them.
+    fn symbols(&self) -> &[RawSymbol];
+
+    /// Returns what was noticed on the way.
+    fn report(&self) -> &crate::Report;
+}

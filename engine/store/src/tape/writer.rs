@@ -1,0 +1,168 @@
+//! Writing a tape: into a temporary file beside its place, which it takes when it is whole.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tercel_core::Event;
+
+use super::{
+    BLOCK_EVENTS, BLOCK_HEADER, BLOCK_MAGIC, BlockEntry, END_MAGIC, INDEX_MAGIC, MAGIC, VERSION,
+    block_crc, codec, header,
+};
+use crate::error::StoreError;
+use crate::metadata::Metadata;
+
+/// Writes events to a tape in constant memory.
+///
+/// Nothing appears under the tape's name before [`TapeWriter::finish`]; an existing file stays
+/// until then.
+#[derive(Debug)]
+pub struct TapeWriter {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: BufWriter<File>,
+    offset: u64,
+    pending: Vec<Event>,
+    payload: Vec<u8>,
+    index: Vec<BlockEntry>,
+    n_events: u64,
+    is_finished: bool,
+}
+
+/// What was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TapeSummary {
+    /// Events in the tape.
+    pub n_events: u64,
+    /// Its length in bytes.
+    pub n_bytes: u64,
+    /// Its blocks.
+    pub n_blocks: usize,
+}
+
+impl TapeWriter {
+    /// Begins a tape at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If its folder cannot be written.
+    pub fn create(path: &Path, metadata: &Metadata) -> Result<Self, StoreError> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let temporary = PathBuf::from(temporary);
+        let io = |error| StoreError::io(&temporary, error);
+        let mut file = BufWriter::with_capacity(1 << 18, File::create(&temporary).map_err(io)?);
+        let metadata = header::write(metadata);
+        let len = u32::try_from(metadata.len()).expect("metadata is far below 4 GiB");
+        let mut head = Vec::with_capacity(20 + metadata.len());
+        head.extend_from_slice(MAGIC);
+        head.extend_from_slice(&VERSION.to_le_bytes());
+        head.extend_from_slice(&0u16.to_le_bytes());
+        head.extend_from_slice(&len.to_le_bytes());
+        head.extend_from_slice(&crc32fast::hash(&metadata).to_le_bytes());
+        head.extend_from_slice(&metadata);
+        file.write_all(&head).map_err(io)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            offset: head.len() as u64,
+            pending: Vec::with_capacity(BLOCK_EVENTS),
+            payload: Vec::new(),
+            index: Vec::new(),
+            n_events: 0,
+            is_finished: false,
+            temporary,
+        })
+    }
+
+    /// Adds events; those that are neither market data nor link news are left out.
+    ///
+    /// # Errors
+    ///
+    /// If the disk refuses a block.
+    pub fn write(&mut self, events: &[Event]) -> Result<(), StoreError> {
+        for event in events {
+            if let Event::Market(_) | Event::Link(_) = event {
+                self.pending.push(event.clone());
+                if self.pending.len() == BLOCK_EVENTS {
+                    self.write_block()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is left and the index, and gives the tape its name.
+    ///
+    /// # Errors
+    ///
+    /// If the disk refuses; nothing then has the tape's name.
+    pub fn finish(mut self) -> Result<TapeSummary, StoreError> {
+        if !self.pending.is_empty() {
+            self.write_block()?;
+        }
+        let mut entries = Vec::with_capacity(self.index.len() * BlockEntry::SIZE);
+        self.index.iter().for_each(|entry| entry.write(&mut entries));
+        let len = u32::try_from(entries.len()).expect("an index is far below 4 GiB");
+        let n_blocks = u32::try_from(self.index.len()).expect("blocks are counted in 32 bits");
+        let mut tail = Vec::with_capacity(entries.len() + 32);
+        tail.extend_from_slice(INDEX_MAGIC);
+        tail.extend_from_slice(&len.to_le_bytes());
+        tail.extend_from_slice(&n_blocks.to_le_bytes());
+        tail.extend_from_slice(&crc32fast::hash(&entries).to_le_bytes());
+        tail.extend_from_slice(&entries);
+        tail.extend_from_slice(&self.offset.to_le_bytes());
+        tail.extend_from_slice(END_MAGIC);
+        let io = |error| StoreError::io(&self.temporary, error);
+        self.file.write_all(&tail).map_err(io)?;
+        self.file.flush().map_err(io)?;
+        self.file.get_ref().sync_all().map_err(io)?;
+        std::fs::rename(&self.temporary, &self.path)
+            .map_err(|error| StoreError::io(&self.path, error))?;
+        self.is_finished = true;
+        Ok(TapeSummary {
+            n_events: self.n_events,
+            n_bytes: self.offset + tail.len() as u64,
+            n_blocks: self.index.len(),
+        })
+    }
+
+    fn write_block(&mut self) -> Result<(), StoreError> {
+        self.payload.clear();
+        let has_snapshot = codec::encode(&self.pending, &mut self.payload);
+        let times = self.pending.iter().filter_map(|event| match event {
+            Event::Market(market) => Some(market.received_at.0),
+            _ => None,
+        });
+        let first = times.clone().next().unwrap_or(i64::MIN);
+        let last = times.last().unwrap_or(first);
+        let n_events = u32::try_from(self.pending.len()).expect("a block is small");
+        let mut head = [0u8; BLOCK_HEADER];
+        head[..4].copy_from_slice(BLOCK_MAGIC);
+        let len = u32::try_from(self.payload.len()).expect("a block is small");
+        head[4..8].copy_from_slice(&len.to_le_bytes());
+        head[8..12].copy_from_slice(&n_events.to_le_bytes());
+        head[12..20].copy_from_slice(&first.to_le_bytes());
+        head[20..28].copy_from_slice(&last.to_le_bytes());
+        let crc = block_crc(&head[4..28], &self.payload);
+        head[28..32].copy_from_slice(&crc.to_le_bytes());
+        let io = |error| StoreError::io(&self.temporary, error);
+        self.file.write_all(&head).map_err(io)?;
+        self.file.write_all(&self.payload).map_err(io)?;
+        self.index.push(BlockEntry { offset: self.offset, first, last, n_events, has_snapshot });
+        self.offset += (BLOCK_HEADER + self.payload.len()) as u64;
+        self.n_events += u64::from(n_events);
+        self.pending.clear();
+        Ok(())
+    }
+}
+
+impl Drop for TapeWriter {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // A tape that was given up leaves nothing behind. There is nobody to tell if that fails.
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}
