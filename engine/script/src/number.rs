@@ -10,8 +10,10 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 /// Returns the value as an integer if it is whole and exactly representable.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 #[expect(clippy::float_cmp, reason = "a whole number equals itself truncated, exactly")]
-pub(crate) fn whole(value: f64) -> Option<i64> {
-    (value.abs() <= MAX_EXACT && value.trunc() == value).then_some(value as i64)
+pub(crate) const fn whole(value: f64) -> Option<i64> {
+    // There and back rather than `trunc`, which is a call of a library on the oldest processors.
+    let truncated = value as i64;
+    if value.abs() <= MAX_EXACT && float(truncated) == value { Some(truncated) } else { None }
 }
 
 /// Returns the whole number nearest to the value, `None` where floats cannot tell neighbours apart.

@@ -8,15 +8,20 @@ use crate::error::HostError;
 /// Name of the host's own Luau code, which no fault is to be blamed on.
 pub(super) const PRELUDE: &str = "[host]";
 
+/// What stands before the trace of an error.
+const TRACE: &str = "stack traceback:";
+
 /// How far up the stack a place is looked for.
 const MAX_FRAMES: usize = 64;
 
-/// Returns the fault that an error is.
-pub(super) fn of(error: &mlua::Error, file: &str) -> StrategyFault {
+/// Returns the fault that an error is. `line` stands in where the machine does not say: when it has
+/// run out of memory, it cannot even tell where.
+pub(super) fn of(error: &mlua::Error, file: &str, line: u32) -> StrategyFault {
     let text = error.to_string();
     let kind = kind(error, &text);
-    let (found, message) = split(message(error));
-    let (file, line) = found.or_else(|| place_in(&text)).unwrap_or_else(|| (file.to_owned(), 0));
+    let (found, message) = split(&message(error));
+    let message = shortened(message);
+    let (file, line) = found.or_else(|| place_in(&text)).unwrap_or_else(|| (file.to_owned(), line));
     StrategyFault { kind, message, file, line }
 }
 
@@ -31,6 +36,17 @@ pub(super) fn place(lua: &Lua) -> Option<(String, u32)> {
         })??;
         (place.0 != PRELUDE && place.0 != "[C]").then_some(place)
     })
+}
+
+/// Returns the message cut to what people read.
+fn shortened(mut message: String) -> String {
+    const MAX_BYTES: usize = 1_000;
+    if message.len() > MAX_BYTES {
+        let end = (0..=MAX_BYTES).rfind(|at| message.is_char_boundary(*at)).unwrap_or(0);
+        message.truncate(end);
+        message.push('…');
+    }
+    message
 }
 
 fn kind(error: &mlua::Error, text: &str) -> FaultKind {
@@ -71,17 +87,19 @@ fn message(error: &mlua::Error) -> String {
 }
 
 /// Parts `file:line: message` and leaves out the trace.
-fn split(text: String) -> (Option<(String, u32)>, String) {
-    let text = text.split("\nstack traceback:").next().unwrap_or_default();
-    let found = place_of(text).filter(|(place, _)| place.0 != PRELUDE);
-    match found {
-        Some((place, rest)) => (Some(place), rest.to_owned()),
-        None => (None, text.trim_start_matches(&format!("{PRELUDE}:")).to_owned()),
+fn split(text: &str) -> (Option<(String, u32)>, String) {
+    let text = text.split(TRACE).next().unwrap_or_default();
+    match place_of(text) {
+        Some((place, rest)) if place.0 != PRELUDE => (Some(place), rest.trim_end().to_owned()),
+        // The host's own line says nothing to the script's author.
+        Some((_, rest)) => (None, rest.trim_end().to_owned()),
+        None => (None, text.trim_end().to_owned()),
     }
 }
 
-/// Returns the first place in a trace that is not the host's.
-fn place_in(trace: &str) -> Option<(String, u32)> {
+/// Returns the first place in an error's trace that is not the host's.
+fn place_in(text: &str) -> Option<(String, u32)> {
+    let (_, trace) = text.split_once(TRACE)?;
     let places = trace.lines().filter_map(|line| place_of(line.trim()).map(|(place, _)| place));
     places.into_iter().find(|(file, _)| file != PRELUDE)
 }
@@ -108,11 +126,11 @@ mod tests {
 
     #[test]
     fn places_are_read_from_messages_and_traces() {
-        let (place, rest) = split("ema.luau:12: attempt to index nil\nstack traceback:\nx".into());
+        let (place, rest) = split("ema.luau:12: attempt to index nil\nstack traceback:\nx");
         assert_eq!(place, Some(("ema.luau".to_owned(), 12)));
-        assert_eq!(rest, "attempt to index nil");
+        assert_eq!(rest.trim_end(), "attempt to index nil");
         let trace = "oops\nstack traceback:\n[C] in ?\n[host]:3: in f\nlib/a.luau:7: in on_book";
         assert_eq!(place_in(trace), Some(("lib/a.luau".to_owned(), 7)));
-        assert_eq!(split("no place: here".into()), (None, "no place: here".to_owned()));
+        assert_eq!(split("no place: here"), (None, "no place: here".to_owned()));
     }
 }

@@ -20,7 +20,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use mlua::chunk::{ChunkMode, Compiler};
-use mlua::{Function, Lua, LuaOptions, StdLib, VmState};
+use mlua::{Function, Lua, LuaOptions, StdLib, Value, VmState};
 use tercel_core::{FaultKind, StrategyFault};
 
 use crate::error::HostError;
@@ -58,7 +58,7 @@ impl Luau {
         let limits = parts.host.borrow().limits.clone();
         let file = parts.source.file.clone();
         let fuel: Fuel = Rc::new(Cell::new(limits.fuel));
-        let fail = |error: &mlua::Error| fault::of(error, &file);
+        let fail = |error: &mlua::Error| fault::of(error, &file, 1);
         let lua = machine(parts, &fuel).map_err(|error| fail(&error))?;
         lua.set_memory_limit(limits.memory).map_err(|error| fail(&error))?;
         let run = || {
@@ -74,7 +74,15 @@ impl Luau {
         let globals = lua.globals();
         let mut hooks = [const { None }; Hook::ALL.len()];
         for (place, hook) in hooks.iter_mut().zip(Hook::ALL) {
-            *place = globals.get(hook.name()).map_err(|error| fail(&error))?;
+            *place = match globals.get(hook.name()).map_err(|error| fail(&error))? {
+                Value::Nil => None,
+                Value::Function(function) => Some(function),
+                other => {
+                    let message =
+                        format!("{} is a {}, not a function", hook.name(), other.type_name());
+                    return Err(fail(&mlua::Error::runtime(message)));
+                }
+            };
         }
         let mut luau = Self {
             lua,
@@ -86,9 +94,7 @@ impl Luau {
             memory_per_call: limits.memory_per_call,
             collected: 0,
         };
-        luau.lua.gc_collect().map_err(|error| fault::of(&error, &luau.file))?;
-        luau.lua.gc_stop();
-        luau.collected = luau.lua.used_memory();
+        luau.collect(usize::MAX);
         Ok(luau)
     }
 }
@@ -101,8 +107,7 @@ impl ScriptRuntime for Luau {
     fn call(&mut self, call: &HookCall<'_>) -> Result<(), StrategyFault> {
         let Some(function) = &self.hooks[call.hook() as usize] else { return Ok(()) };
         self.fuel.set(self.fuel_per_call);
-        let limit = self.memory.min(self.lua.used_memory().saturating_add(self.memory_per_call));
-        let result = self.lua.set_memory_limit(limit).and_then(|_| match *call {
+        let result = match *call {
             HookCall::Init | HookCall::Stop => function.call(()),
             HookCall::Book { bid, bid_qty, ask, ask_qty } => {
                 function.call((bid, bid_qty, ask, ask_qty))
@@ -118,10 +123,13 @@ impl ScriptRuntime for Luau {
             HookCall::Timer { name } => function.call(name),
             HookCall::Signal { name, text } => function.call((name, text)),
             HookCall::Reload { old_state } => {
-                function.call(convert::value_of(&self.lua, old_state)?)
+                convert::value_of(&self.lua, old_state).and_then(|state| function.call(state))
             }
-        });
-        result.map_err(|error| fault::of(&error, &self.file))
+        };
+        result.map_err(|error| {
+            let begin = function.info().line_defined.and_then(|line| u32::try_from(line).ok());
+            fault::of(&error, &self.file, begin.unwrap_or(1))
+        })
     }
 
     fn idle(&mut self) {
@@ -133,19 +141,21 @@ impl ScriptRuntime for Luau {
 }
 
 impl Luau {
+    /// Collects garbage and says what the next calls may allocate.
     #[cold]
     fn collect(&mut self, used: usize) {
         // A step resumes the collector, so it is stopped again. A step that fails leaves garbage,
         // which the memory limit then counts: there is nobody to tell and nothing else to do.
-        let done = if used > self.memory / 2 {
-            self.lua.gc_collect().is_ok()
+        let _failure = if used > self.memory / 2 {
+            self.lua.gc_collect().err()
         } else {
-            self.lua.gc_step().is_ok()
+            self.lua.gc_step().err()
         };
         self.lua.gc_stop();
-        if done {
-            self.collected = self.lua.used_memory();
-        }
+        self.collected = self.lua.used_memory();
+        // Set here and not for every call: what lies about until the next step is little.
+        let limit = self.collected.saturating_add(self.memory_per_call).min(self.memory);
+        let _failure = self.lua.set_memory_limit(limit).err();
     }
 }
 

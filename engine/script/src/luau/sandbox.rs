@@ -45,7 +45,7 @@ pub(super) fn install(lua: &Lua, host: &SharedHost, fuel: &Fuel) -> mlua::Result
     };
     let name = format!("={}", fault::PRELUDE);
     let prelude = lua.load(PRELUDE).set_name(name).set_mode(ChunkMode::Text);
-    prelude.into_function()?.call((charge, random))
+    prelude.into_function()?.call((charge, random, globals))
 }
 
 /// Returns the fuel that is left after paying, `None` if it does not suffice.

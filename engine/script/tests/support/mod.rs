@@ -10,7 +10,7 @@ use tercel_core::{
     Nanos, Notice, OrderRequest, OrderSpec, Price, Quantity, ReportKind, RiskLimits, Role, Seq,
     SeriesId, Side, Strategy, StrategyConfig, StrategyId,
 };
-use tercel_script::{Binding, Language, Limits, Script, ScriptError, Source};
+use tercel_script::{Binding, Language, Limits, Script, ScriptError, Source, StopSwitch};
 
 /// An engine with scripts in it and a clock that steps a millisecond an event.
 pub(crate) struct Rig {
@@ -43,14 +43,15 @@ pub(crate) fn check(language: Language, text: &str) -> Result<Script, ScriptErro
 impl Rig {
     /// Returns a started engine with these scripts, each trading all of `symbols`.
     pub(crate) fn new(scripts: &[(&Script, &[(&str, &str)])], symbols: &[&str]) -> Self {
-        Self::build(scripts, symbols, false)
+        Self::with_switches(scripts, symbols).0
     }
 
-    pub(crate) fn build(
+    /// Returns the switches that end the scripts' calls, too.
+    pub(crate) fn with_switches(
         scripts: &[(&Script, &[(&str, &str)])],
         symbols: &[&str],
-        reload: bool,
-    ) -> Self {
+    ) -> (Self, Vec<StopSwitch>) {
+        let mut switches = Vec::new();
         let instruments: Vec<_> =
             (0u16..).zip(symbols).map(|(id, symbol)| instrument(id, symbol)).collect();
         let mut series = Vec::new();
@@ -75,9 +76,11 @@ impl Rig {
                 series: ids,
                 params: manifest.params(overrides.iter().copied()).unwrap(),
                 seed: 7,
-                reload,
+                reload: false,
             };
-            strategies.push(Box::new(script.instantiate(binding).unwrap()));
+            let strategy = script.instantiate(binding).unwrap();
+            switches.push(strategy.stop_switch());
+            strategies.push(Box::new(strategy));
         }
         let config = EngineConfig {
             run: 1,
@@ -106,7 +109,7 @@ impl Rig {
         for id in 0..n {
             rig.handle(&Event::Command(Command::Start(StrategyId(id.try_into().unwrap()))));
         }
-        rig
+        (rig, switches)
     }
 
     /// Handles an event a millisecond later and adds its effects to `effects`.
