@@ -18,19 +18,20 @@ use tercel_sim::{Backtest, BacktestOptions, LatencyModel, SimVenue, Summary, Ven
 use tercel_testkit::{Random, engine_config, linear};
 
 const N_EVENTS: usize = 2_000_000;
-const BLOCK: usize = 4_096;
+/// Small enough that a block is still in the cache when the engine comes to it.
+const BLOCK: usize = 512;
 const ID: InstrumentId = InstrumentId(0);
 
 /// Returns the stream: a touch that walks at random, levels within twenty ticks of it, one event
 /// every 10 µs, received `feed_ns` after it happened.
-fn stream(feed_ns: i64) -> Vec<Event> {
+fn stream(feed_ns: i64) -> Vec<MarketEvent> {
     let mut random = Random::new(7);
     let mut events = Vec::with_capacity(N_EVENTS + 64);
     let mut middle = 600_000_i64;
     let mut push = |n: usize, data| {
         let venue_at = Nanos(10_000 * i64::try_from(n).expect("few events"));
         let received_at = venue_at.plus(feed_ns);
-        events.push(Event::Market(MarketEvent { venue_at, received_at, instrument: ID, data }));
+        events.push(MarketEvent { venue_at, received_at, instrument: ID, data });
     };
     let level = |side: Side, price: i64, qty: i64| MarketData::Level {
         side,
@@ -112,7 +113,7 @@ fn config() -> EngineConfig {
     config
 }
 
-fn run(config: &EngineConfig, events: &[Event]) -> (Summary, u64) {
+fn run(config: &EngineConfig, events: &[MarketEvent]) -> (Summary, u64) {
     let follower = Follower { average: 600_000.0, n_calls: 0, last_order_at: 0 };
     let engine = Engine::new(config, vec![Box::new(follower)]).expect("the configuration is valid");
     let options = VenueOptions {
@@ -124,7 +125,7 @@ fn run(config: &EngineConfig, events: &[Event]) -> (Summary, u64) {
     let mut blocks = events.chunks(BLOCK);
     let source = |list: &mut Vec<Event>| {
         let block = blocks.next().unwrap_or_default();
-        list.extend_from_slice(block);
+        list.extend(block.iter().map(|event| Event::Market(*event)));
         Ok::<_, Infallible>(block.len())
     };
     let Ok(summary) = test.run(source, &mut ());

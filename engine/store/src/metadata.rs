@@ -85,8 +85,8 @@ impl Metadata {
 /// Splits a symbol into base and quote by the quotes that venues use; `USD` where none fits.
 fn split_symbol(symbol: &str) -> (&str, &str) {
     const QUOTES: &[&str] = &[
-        "USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "GBP", "TRY", "BRL", "JPY", "TMN",
-        "IRT", "RLS", "BTC", "ETH", "BNB",
+        "USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "GBP", "TRY", "BRL", "JPY", "TMN", "IRT",
+        "RLS", "BTC", "ETH", "BNB",
     ];
     let name = symbol.split(['_', '-', '/', '.']).next().unwrap_or(symbol);
     let rest = symbol[name.len()..].trim_start_matches(['_', '-', '/', '.']);
