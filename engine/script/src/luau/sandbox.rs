@@ -43,9 +43,11 @@ pub(super) fn install(lua: &Lua, host: &SharedHost, fuel: &Fuel) -> mlua::Result
         let host = Rc::clone(host);
         lua.create_function(move |_, ()| Ok(host.borrow_mut().random()))?
     };
+    // Taking a panic as an argument is what raises it.
+    let surface = lua.create_function(|_, _: mlua::Value| Ok(()))?;
     let name = format!("={}", fault::PRELUDE);
     let prelude = lua.load(PRELUDE).set_name(name).set_mode(ChunkMode::Text);
-    prelude.into_function()?.call((charge, random, globals))
+    prelude.into_function()?.call((charge, random, surface, globals))
 }
 
 /// Returns the fuel that is left after paying, `None` if it does not suffice.
