@@ -46,11 +46,11 @@ impl SeededBars {
         })
     }
 
-    /// Appends up to `n` bars; returns whether there were any left.
-    pub fn read_block(&mut self, n: usize, events: &mut Vec<Event>) -> bool {
+    /// Appends up to `n` bars; returns how many, which is none only at the end.
+    pub fn read_block(&mut self, n: usize, events: &mut Vec<Event>) -> usize {
         let before = events.len();
         events.extend(self.by_ref().take(n).map(Event::Market));
-        events.len() > before
+        events.len() - before
     }
 }
 

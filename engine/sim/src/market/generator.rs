@@ -115,14 +115,17 @@ impl SeededMarket {
         &self.config
     }
 
-    /// Appends the next events, whole messages of them, about `n` at a time; returns whether there
-    /// were any left.
-    pub fn read_block(&mut self, n: usize, events: &mut Vec<Event>) -> bool {
+    /// Appends the next events, whole messages of them, at least `n` unless the market closes;
+    /// returns how many, which is none only at the end.
+    ///
+    /// `|block| Ok::<_, Infallible>(market.read_block(4_096, block))` is a source of
+    /// [`crate::Backtest::run`].
+    pub fn read_block(&mut self, n: usize, events: &mut Vec<Event>) -> usize {
         let before = events.len();
         while events.len() - before < n && self.step(&mut |event| events.push(Event::Market(event)))
         {
         }
-        events.len() > before
+        events.len() - before
     }
 
     /// Lets the market go on until its next message, or its next silent change; returns whether it

@@ -29,7 +29,7 @@ struct Facts {
 fn all(config: &SeededMarketConfig) -> Vec<MarketEvent> {
     let mut market = SeededMarket::new(config.clone()).unwrap();
     let mut events = Vec::new();
-    while market.read_block(10_000, &mut events) {}
+    while market.read_block(10_000, &mut events) > 0 {}
     events
         .into_iter()
         .map(|event| match event {
@@ -208,7 +208,7 @@ fn block_sizes_do_not_matter() {
     let config = SeededMarketConfig { duration_ns: Nanos::MINUTE, ..SeededMarketConfig::default() };
     let mut market = SeededMarket::new(config.clone()).unwrap();
     let (mut block, mut events) = (Vec::new(), Vec::new());
-    while market.read_block(1, &mut block) {
+    while market.read_block(1, &mut block) > 0 {
         events.append(&mut block);
     }
     assert!(events.into_iter().eq(all(&config).into_iter().map(Event::Market)));

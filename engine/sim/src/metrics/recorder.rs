@@ -482,7 +482,7 @@ impl Observer for Recorder {
         self.see(now);
         self.settle(engine);
         let equity = total_equity(engine);
-        if self.samples.n_pushed() == 0 && self.fills.is_empty() {
+        if self.samples.n_pushed() == 0 && self.instruments.iter().all(|i| i.n_fills == 0) {
             // Holdings have a value only once their market has a price.
             self.initial_equity = equity;
         }
