@@ -12,6 +12,8 @@ pub(crate) struct Grid {
     /// Ten to the step's scale, exact as a float up to 10^22.
     scale: f64,
     mantissa_float: f64,
+    /// Whether `scale` is exact.
+    is_exact: bool,
 }
 
 /// Which way a value between two steps goes.
@@ -35,15 +37,17 @@ impl Grid {
         // Steps are small decimals; one that does not fit would be coarser than any market's.
         let mantissa = i64::try_from(step.mantissa()).unwrap_or(i64::MAX);
         let scale = 10f64.powi(i32::try_from(step.scale()).unwrap_or(28));
-        Self { step, mantissa, scale, mantissa_float: number::float(mantissa) }
+        let is_exact = step.scale() <= 22;
+        Self { step, mantissa, scale, mantissa_float: number::float(mantissa), is_exact }
     }
 
     /// Returns `count` steps as the float closest to the exact decimal value.
+    #[inline]
     pub(crate) fn value(&self, count: i64) -> f64 {
         const EXACT: i64 = 1 << 53;
         match count.checked_mul(self.mantissa) {
             // Numerator and denominator are exact, so the one division rounds once.
-            Some(units) if (-EXACT..=EXACT).contains(&units) && self.step.scale() <= 22 => {
+            Some(units) if (-EXACT..=EXACT).contains(&units) && self.is_exact => {
                 number::float(units) / self.scale
             }
             _ => self.value_of_large(count),

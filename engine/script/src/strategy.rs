@@ -84,8 +84,9 @@ impl ScriptStrategy {
             host.begin(intents);
             arguments(&mut host)
         };
-        let result = match call {
-            Some(call) => Host::lend(view, || self.runtime.call(&call)),
+        // Borrowed, not moved: copying what was just written stalls for longer than it seems.
+        let result = match &call {
+            Some(call) => Host::lend(view, || self.runtime.call(call)),
             None => Ok(()),
         };
         // A bound that was broken has been broken, even if the script caught the error.

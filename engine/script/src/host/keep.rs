@@ -82,7 +82,7 @@ impl Host {
             Intent::Remember { key: known, value } if **known == *key => Some(value.clone()),
             _ => None,
         });
-        let kept = || VIEW.with(|view: View<'_>| view.recall(key).cloned());
+        let kept = || VIEW.with(|view: &View<'_>| view.recall(key).cloned());
         Ok(fresh.or_else(kept).unwrap_or_default())
     }
 

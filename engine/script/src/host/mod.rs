@@ -36,7 +36,8 @@ use crate::random::Random;
 use crate::tree::Tree;
 use crate::{names, number};
 
-scoped_thread_local!(static VIEW: for<'a> View<'a>);
+// A reference: saving and restoring a pointer costs a third of copying the view.
+scoped_thread_local!(static VIEW: for<'a> &'a View<'a>);
 
 /// A host with its machine's functions as co-owners.
 pub(crate) type SharedHost = Rc<RefCell<Host>>;
@@ -149,7 +150,7 @@ impl Host {
 
     /// Lends the view to this thread while `call` runs.
     pub(crate) fn lend<R>(view: &View<'_>, call: impl FnOnce() -> R) -> R {
-        VIEW.set(*view, call)
+        VIEW.set(view, call)
     }
 
     /// Takes over the call's intents. `first_order_id` is the id that its first order will have.
@@ -245,7 +246,7 @@ impl Host {
         if !self.in_call {
             return Err(outside(function));
         }
-        Ok(VIEW.with(read))
+        Ok(VIEW.with(|view| read(*view)))
     }
 
     /// Reads the view and one of the strategy's markets, by default the event's.
@@ -259,7 +260,7 @@ impl Host {
             return Err(outside(function));
         }
         let market = self.bound(instrument)?;
-        Ok(VIEW.with(|view| read(view, market)))
+        Ok(VIEW.with(|view| read(*view, market)))
     }
 
     fn bound(&self, instrument: Option<f64>) -> HostResult<&BoundMarket> {

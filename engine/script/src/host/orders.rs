@@ -90,14 +90,14 @@ impl Host {
     /// `order_status(id)`: returns where an order stands; nothing once it is forgotten.
     pub(crate) fn order_status(&self, order: f64) -> HostResult<Option<&'static str>> {
         let id = self.order_id("order_status", order)?;
-        let known = VIEW.with(|view: View<'_>| view.order(id).map(|order| order.state.as_str()));
+        let known = VIEW.with(|view: &View<'_>| view.order(id).map(|order| order.state.as_str()));
         Ok(known.or_else(|| self.is_of_this_call(id).then_some("pending")))
     }
 
     /// `order_pending(id)`: returns whether the venue has not answered the last request yet.
     pub(crate) fn order_pending(&self, order: f64) -> HostResult<bool> {
         let id = self.order_id("order_pending", order)?;
-        let known = VIEW.with(|view: View<'_>| {
+        let known = VIEW.with(|view: &View<'_>| {
             view.order(id)
                 .map(|order| order.is_working() && (!order.acknowledged || order.pending.is_any()))
         });
@@ -150,7 +150,7 @@ impl Host {
         read: impl FnOnce(&BoundMarket, &Order) -> R,
     ) -> HostResult<Option<R>> {
         let id = self.order_id(function, order)?;
-        Ok(VIEW.with(|view: View<'_>| {
+        Ok(VIEW.with(|view: &View<'_>| {
             let order = view.order(id)?;
             let market = self.markets.iter().find(|market| market.id == order.spec.instrument)?;
             Some(read(market, order))
