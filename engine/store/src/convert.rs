@@ -81,7 +81,6 @@ impl Converter {
             RawData::Mark { mark, index } => {
                 MarketData::Mark { mark: self.rounded(mark), index: self.rounded(index) }
             }
-            RawData::Funding { rate_e12 } => MarketData::Funding { rate_e12 },
         };
         Ok(MarketEvent { venue_at, received_at, instrument: self.instrument, data })
     }

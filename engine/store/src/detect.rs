@@ -2,7 +2,7 @@
 
 use crate::container::{Container, Member};
 use crate::error::StoreError;
-use crate::formats::{binance_csv, binance_ws, ohlcv_csv};
+use crate::formats::{binance_csv, binance_ws, lobster, ohlcv_csv};
 use crate::lines;
 use crate::options::OpenOptions;
 use crate::tape;
@@ -22,6 +22,8 @@ pub enum Format {
     BinanceKlines,
     /// Binance public archive: best quotes.
     BinanceBookTicker,
+    /// LOBSTER messages with their orderbook rows.
+    Lobster,
     /// Open, high, low, close, volume by line.
     Ohlcv,
 }
@@ -35,6 +37,7 @@ impl Format {
         (Self::BinanceTrades, "binance-trades"),
         (Self::BinanceKlines, "binance-klines"),
         (Self::BinanceBookTicker, "binance-book-ticker"),
+        (Self::Lobster, "lobster"),
         (Self::Ohlcv, "ohlcv"),
     ];
 
@@ -80,6 +83,9 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     }
     if let Some((format, has_header)) = binance_csv::recognise(first) {
         return Ok(found(format, has_header));
+    }
+    if lobster::recognise(first) {
+        return Ok(found(Format::Lobster, false));
     }
     if let Some(has_header) = ohlcv_csv::recognise(first, second) {
         return Ok(found(Format::Ohlcv, has_header));

@@ -117,7 +117,7 @@ impl<F: LineFormat> Importer for LineImporter<F> {
 }
 
 /// Reads up to and with the next line end, but never much more than the longest line.
-fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {
+pub(crate) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {
     use std::io::Read;
     input.take(LONGEST_LINE as u64 + 1).read_until(b'\n', line)
 }

@@ -63,9 +63,6 @@ pub(crate) enum RawData {
         mark: Dec,
         index: Dec,
     },
-    Funding {
-        rate_e12: i64,
-    },
 }
 
 /// What a format knows of an instrument before its data is read.

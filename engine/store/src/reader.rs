@@ -87,7 +87,7 @@ impl Reader {
                 plans.push(reader.plan(&member, options)?);
             }
         }
-        reader.unite(&mut plans, options)?;
+        reader.unite(&plans, options)?;
         for plan in plans {
             let source = reader.source(plan, options)?;
             reader.sources.push(source);
@@ -199,7 +199,7 @@ impl Reader {
     }
 
     /// Gives every symbol one instrument, with the finer of the steps that its files show.
-    fn unite(&mut self, plans: &mut [Plan], options: &OpenOptions) -> Result<(), StoreError> {
+    fn unite(&mut self, plans: &[Plan], options: &OpenOptions) -> Result<(), StoreError> {
         for plan in plans.iter() {
             if let Content::Tape(tape) = &plan.content {
                 for spec in &tape.metadata().instruments {
@@ -343,7 +343,7 @@ fn members(path: &Path) -> Result<Vec<Member>, StoreError> {
         member.name.as_ref().is_none_or(|name| {
             let name = name.to_lowercase();
             !(name.contains("readme") || name.ends_with(".checksum") || name.ends_with(".md"))
-        })
+        }) && !formats::lobster::belongs_to_messages(member)
     };
     Ok(Member::list(path)?.into_iter().filter(is_data).collect())
 }

@@ -68,7 +68,7 @@ pub(crate) fn survey(importer: &mut dyn Importer) -> Result<Survey, crate::Store
 
 fn for_each_value(event: &RawEvent, mut price: impl FnMut(Dec), mut qty: impl FnMut(Dec)) {
     match event.data {
-        RawData::Clear { .. } | RawData::Batch { .. } | RawData::Funding { .. } => {}
+        RawData::Clear { .. } | RawData::Batch { .. } => {}
         RawData::Level { price: px, qty: quantity, .. }
         | RawData::Trade { price: px, qty: quantity, .. }
         | RawData::BookOrder { price: px, qty: quantity, .. } => {

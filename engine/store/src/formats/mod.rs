@@ -2,7 +2,9 @@
 
 pub(crate) mod binance_csv;
 pub(crate) mod binance_ws;
+pub(crate) mod by_order;
 pub(crate) mod cells;
+pub(crate) mod lobster;
 pub(crate) mod ohlcv_csv;
 
 use crate::detect::{Detected, Format};
@@ -35,6 +37,10 @@ pub(crate) fn open(
         Format::Ohlcv => {
             let format = ohlcv_csv::OhlcvCsv::new(detected, &symbol, options)?;
             Box::new(LineImporter::new(member, format, skip, truncated)?)
+        }
+        Format::Lobster => {
+            let format = lobster::Lobster::new(member, options)?;
+            Box::new(LineImporter::new(member, format, 0, truncated)?)
         }
         Format::Tape => unreachable!("tapes are opened by their own reader"),
     };

@@ -169,7 +169,7 @@ fn read_index(
     if len < start + TAIL + 16 {
         return Err("no index");
     }
-    let mut tail = [0; TAIL as usize];
+    let mut tail = [0; 16];
     file.seek(SeekFrom::Start(len - TAIL)).map_err(|_| "no index")?;
     file.read_exact(&mut tail).map_err(|_| "no index")?;
     if &tail[8..] != END_MAGIC {

@@ -47,6 +47,10 @@ impl TapeWriter {
     /// # Errors
     ///
     /// If its folder cannot be written.
+    ///
+    /// # Panics
+    ///
+    /// If the metadata is longer than 4 GiB.
     pub fn create(path: &Path, metadata: &Metadata) -> Result<Self, StoreError> {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".tmp");
@@ -98,6 +102,10 @@ impl TapeWriter {
     /// # Errors
     ///
     /// If the disk refuses; nothing then has the tape's name.
+    ///
+    /// # Panics
+    ///
+    /// If the index is longer than 4 GiB: at 2^27 blocks, that is 2^40 events.
     pub fn finish(mut self) -> Result<TapeSummary, StoreError> {
         if !self.pending.is_empty() {
             self.write_block()?;
@@ -131,12 +139,12 @@ impl TapeWriter {
     fn write_block(&mut self) -> Result<(), StoreError> {
         self.payload.clear();
         let has_snapshot = codec::encode(&self.pending, &mut self.payload);
-        let times = self.pending.iter().filter_map(|event| match event {
+        let mut times = self.pending.iter().filter_map(|event| match event {
             Event::Market(market) => Some(market.received_at.0),
             _ => None,
         });
         let first = times.clone().next().unwrap_or(i64::MIN);
-        let last = times.last().unwrap_or(first);
+        let last = times.next_back().unwrap_or(first);
         let n_events = u32::try_from(self.pending.len()).expect("a block is small");
         let mut head = [0u8; BLOCK_HEADER];
         head[..4].copy_from_slice(BLOCK_MAGIC);
