@@ -130,12 +130,15 @@
     const format = number(market.decimals);
     const triangles = (u) => {
       const { ctx } = u;
-      const size = 5 * devicePixelRatio;
       ctx.save();
       ctx.beginPath();
       ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
       ctx.clip();
       const { min, max } = u.scales.x;
+      const nShown = market.fills.filter(([t]) => t / 1000 >= min && t / 1000 <= max).length;
+      // Many small marks, without outlines, still let the price be seen.
+      const isCrowded = nShown > 300;
+      const size = (isCrowded ? 3 : 5) * devicePixelRatio;
       ctx.fillStyle = css("--warn");
       for (const mark of marks) {
         if (mark.t / 1000 < min || mark.t / 1000 > max) continue;
@@ -156,7 +159,7 @@
         ctx.lineTo(x + size, y + 1.7 * up);
         ctx.closePath();
         ctx.fill();
-        ctx.stroke();
+        if (!isCrowded) ctx.stroke();
       }
       ctx.restore();
     };
