@@ -178,20 +178,27 @@ where
 
     /// Takes everything up to the engine's last event.
     fn data(&mut self) -> Result<(), E> {
+        // When something other than the feed is due. Looked up again only after what can make it
+        // earlier; that it is later than thought costs a look at everything, nothing else.
+        let mut other_at = self.other_at();
         loop {
             let (venue_at, engine_at) = (self.feed.venue_at(), self.feed.engine_at());
-            let other_at = self.other_at();
-            // The common case: nothing is due but the feed itself. Ties are judged below.
             let is_venue_next =
                 venue_at < engine_at || (venue_at == engine_at && !self.feed.is_venue_bar());
+            // The common case: nothing is due but the feed itself. Ties are judged below.
             if is_venue_next && venue_at < other_at {
-                self.venue_event(venue_at)?;
+                if self.venue_event(venue_at)? {
+                    other_at = self.other_at();
+                }
             } else if engine_at < venue_at && engine_at < other_at {
-                self.engine_event(engine_at);
+                if self.engine_event(engine_at) {
+                    other_at = self.other_at();
+                }
             } else if engine_at == NEVER {
                 return Ok(());
             } else {
                 self.turn()?;
+                other_at = self.other_at();
             }
         }
     }
@@ -209,8 +216,12 @@ where
         ];
         let (at, turn) = turns.into_iter().min().expect("there are six");
         match turn {
-            Turn::VenueTick | Turn::VenueBar => self.venue_event(at)?,
-            Turn::EngineEvent => self.engine_event(at),
+            Turn::VenueTick | Turn::VenueBar => {
+                self.venue_event(at)?;
+            }
+            Turn::EngineEvent => {
+                self.engine_event(at);
+            }
             Turn::VenueAction | Turn::Report | Turn::Sample => self.other(at, turn),
             Turn::Timer => {
                 self.clock.now = self.clock.now.max(at);
@@ -247,34 +258,41 @@ where
         self.observer.on_sample(self.clock.now, &self.test.engine);
     }
 
+    /// Returns whether the venue may now have something to do or to say.
     #[inline]
-    fn venue_event(&mut self, at: Nanos) -> Result<(), E> {
+    fn venue_event(&mut self, at: Nanos) -> Result<bool, E> {
         self.clock.now = at;
-        match self.feed.venue_event() {
+        let concerns_orders = match self.feed.venue_event() {
             Event::Market(market) => self.test.venue.on_market(at, market),
-            event => self.test.venue.on_event(event),
-        }
-        self.feed.next_venue_event()
+            event => {
+                self.test.venue.on_event(event);
+                false
+            }
+        };
+        self.feed.next_venue_event()?;
+        Ok(concerns_orders)
     }
 
+    /// Returns whether requests were sent or the engine has a deadline.
     #[inline]
-    fn engine_event(&mut self, at: Nanos) {
+    fn engine_event(&mut self, at: Nanos) -> bool {
         self.clock.now = at;
         self.summary.n_events += 1;
         let test = &mut *self.test;
         test.seq.0 += 1;
-        test.effects.clear();
         test.engine.handle(test.seq, at, self.feed.engine_event(), &mut test.effects);
         self.feed.next_engine_event();
-        if !self.test.effects.is_empty() {
+        let has_effects = !test.effects.is_empty();
+        let has_deadline = test.engine.next_deadline().is_some();
+        if has_effects {
             self.take_effects();
         }
+        has_effects || has_deadline
     }
 
     fn handle(&mut self, event: &Event) {
         let test = &mut *self.test;
         test.seq.0 += 1;
-        test.effects.clear();
         test.engine.handle(test.seq, self.clock.now, event, &mut test.effects);
         if let Event::Execution(report) = event {
             self.observer.on_report(self.clock.now, report, &test.engine);
@@ -294,6 +312,7 @@ where
             }
         }
         self.observer.on_effects(test.seq, now, test.effects.as_slice(), &test.engine);
+        test.effects.clear();
     }
 
     fn report(&mut self) {

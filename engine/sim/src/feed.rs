@@ -15,8 +15,6 @@ pub(crate) struct Feed<S> {
     engine: Cursor,
     /// Whether the venue's next event is a bar that happens before it is received.
     is_venue_bar: bool,
-    /// Latest receive time up to the venue's next event.
-    received_at: Nanos,
 }
 
 /// A place in the list with the time of the event there, [`NEVER`] at the end.
@@ -43,14 +41,7 @@ where
     /// Reads the first block.
     pub(crate) fn open(source: S) -> Result<Self, E> {
         let (venue, engine) = (Cursor::new(), Cursor::new());
-        let mut feed = Self {
-            source,
-            events: Vec::new(),
-            venue,
-            engine,
-            is_venue_bar: false,
-            received_at: Nanos(i64::MIN),
-        };
+        let mut feed = Self { source, events: Vec::new(), venue, engine, is_venue_bar: false };
         feed.refill()?;
         // Events without a time at the very start happen at the first time that there is.
         let first = feed.events.iter().find_map(market);
@@ -123,10 +114,9 @@ where
         };
         if let Event::Market(event) = event {
             self.venue.clock = self.venue.clock.max(SimVenue::time_of(event));
-            self.received_at = self.received_at.max(event.received_at);
             // A bar without length, or one received as it opened, must not fall behind the engine.
-            self.is_venue_bar =
-                matches!(event.data, MarketData::Bar { .. }) && self.venue.clock < self.received_at;
+            self.is_venue_bar = matches!(event.data, MarketData::Bar { .. })
+                && self.venue.clock < event.received_at;
         }
         self.venue.at = self.venue.clock;
     }

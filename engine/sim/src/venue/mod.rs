@@ -105,32 +105,36 @@ impl SimVenue {
         at.min(event.received_at)
     }
 
-    /// Takes a market event at the venue's time `now`. O(1) while no order of ours works in the
-    /// instrument; does not allocate after warm-up.
+    /// Takes a market event at the venue's time `now`. Returns whether it was of concern to orders,
+    /// so that [`Self::wake_at`] may have changed.
+    ///
+    /// O(1) while no order of ours works in the instrument; does not allocate after warm-up.
     ///
     /// # Panics
     ///
     /// If the venue does not list the instrument.
     #[inline]
-    pub fn on_market(&mut self, now: Nanos, event: &MarketEvent) {
+    pub fn on_market(&mut self, now: Nanos, event: &MarketEvent) -> bool {
         let listing = &mut self.listings[event.instrument.index()];
         match event.data {
             MarketData::Level { side, price, qty, .. } => {
                 listing.market.book.set(side, price, qty);
                 if listing.is_quiet() {
-                    return;
+                    return false;
                 }
             }
             MarketData::Trade { price, qty, .. } if listing.is_quiet() => {
                 listing.market.set_print(price, qty);
-                return;
+                return false;
             }
             _ => {}
         }
         self.on_market_at_work(now, event);
+        true
     }
 
     /// The same while orders work, or for what is rare.
+    #[cold]
     fn on_market_at_work(&mut self, now: Nanos, event: &MarketEvent) {
         self.desk.clock = self.desk.clock.max(now);
         let listing = &mut self.listings[event.instrument.index()];
