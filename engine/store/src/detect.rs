@@ -2,7 +2,9 @@
 
 use crate::container::{Container, Member};
 use crate::error::StoreError;
-use crate::formats::{binance_csv, binance_ws, lobster, ohlcv_csv};
+use crate::formats::{
+    binance_csv, binance_ws, bitstamp_orders, dbn_mbo, lobster, ohlcv_csv, trades_csv,
+};
 use crate::lines;
 use crate::options::OpenOptions;
 use crate::tape;
@@ -24,8 +26,14 @@ pub enum Format {
     BinanceBookTicker,
     /// LOBSTER messages with their orderbook rows.
     Lobster,
+    /// Databento market by order.
+    DbnMbo,
+    /// Bitstamp's orders as they were created, changed and deleted.
+    BitstampOrders,
     /// Open, high, low, close, volume by line.
     Ohlcv,
+    /// Time, price, size by line.
+    Trades,
 }
 
 impl Format {
@@ -38,7 +46,10 @@ impl Format {
         (Self::BinanceKlines, "binance-klines"),
         (Self::BinanceBookTicker, "binance-book-ticker"),
         (Self::Lobster, "lobster"),
+        (Self::DbnMbo, "dbn-mbo"),
+        (Self::BitstampOrders, "bitstamp-orders"),
         (Self::Ohlcv, "ohlcv"),
+        (Self::Trades, "trades"),
     ];
 
     /// Returns its name.
@@ -72,6 +83,10 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     if member.container == Container::Plain && tape::is_tape(&member.path)? {
         return Ok(found(Format::Tape, false));
     }
+    let magic = lines::magic(member)?;
+    if magic.starts_with(dbn_mbo::MAGIC) {
+        return Ok(found(Format::DbnMbo, false));
+    }
     let head = lines::head(member, 3)?;
     let first = head.first().map_or(&[][..], Vec::as_slice);
     let second = head.get(1).map(Vec::as_slice);
@@ -84,11 +99,17 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     if let Some((format, has_header)) = binance_csv::recognise(first) {
         return Ok(found(format, has_header));
     }
+    if bitstamp_orders::recognise(first) {
+        return Ok(found(Format::BitstampOrders, true));
+    }
     if lobster::recognise(first) {
         return Ok(found(Format::Lobster, false));
     }
     if let Some(has_header) = ohlcv_csv::recognise(first, second) {
         return Ok(found(Format::Ohlcv, has_header));
+    }
+    if trades_csv::recognise(first) {
+        return Ok(found(Format::Trades, true));
     }
     let shown = String::from_utf8_lossy(&first[..first.len().min(80)]).into_owned();
     Err(StoreError::UnknownFormat {

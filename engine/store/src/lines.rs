@@ -122,6 +122,16 @@ pub(crate) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io
     input.take(LONGEST_LINE as u64 + 1).read_until(b'\n', line)
 }
 
+/// Returns the first bytes of a member, at most eight.
+pub(crate) fn magic(member: &Member) -> Result<Vec<u8>, StoreError> {
+    use std::io::Read;
+    let mut input = member.open()?;
+    let mut magic = Vec::with_capacity(8);
+    let read = input.by_ref().take(8).read_to_end(&mut magic);
+    read.map_err(|error| input.explain(error))?;
+    Ok(magic)
+}
+
 /// Returns the first lines of a member, at most `n`.
 pub(crate) fn head(member: &Member, n: usize) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut input = member.open()?;

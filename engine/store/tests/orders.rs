@@ -94,3 +94,59 @@ fn lobster_books_equal_every_row_of_the_orderbook_file() {
     ];
     assert_eq!(out_of_sight, [3_158, 7_849, 4_322, 5]);
 }
+
+#[test]
+fn bitstamp_orders_that_cross_are_held_back_and_trades_told_once() {
+    let Some(folder) = shared_data("l3_bitstamp") else { return };
+    let mut book = NaiveBook::default();
+    let (mut n_trades, mut traded) = (0, 0);
+    let (_, report) = read(&folder.join("orders.csv.gz"), |data| match *data {
+        MarketData::Clear { seq } => book.clear(seq),
+        MarketData::Level { side, price, qty, last } => {
+            book.set(side, price, qty);
+            if last {
+                book.end().unwrap();
+            }
+        }
+        MarketData::Trade { qty, .. } => {
+            n_trades += 1;
+            traded += qty.0;
+        }
+        _ => {}
+    });
+    assert_eq!(report.n_lines, 314_057 + 1);
+    let count = |what: &str| report.counts.get(what).copied().unwrap_or(0);
+    assert_eq!(count("events for unknown orders"), 13);
+    assert_eq!(count("local times before the line's before"), 1);
+    assert_eq!(count("stale orders that crossed the book"), 2);
+    // The feed's trade file has 284 trades of 15.02983915 in all.
+    assert_eq!((n_trades, traded), (282, 1_502_971_158));
+    assert_eq!(count("crossed books"), 0);
+}
+
+#[test]
+fn market_by_order_records_are_all_known() {
+    let Some(folder) = shared_data("l3_cme_es_mbo") else { return };
+    let mut book = NaiveBook::default();
+    let (mut n_stale, mut n_trades) = (0, 0);
+    let path = folder.join("esh4-glbx-mdp3-20231225.mbo.dbn.zst");
+    let (_, report) = read(&path, |data| match *data {
+        MarketData::Clear { seq } => book.clear(seq),
+        MarketData::Level { side, price, qty, last } => {
+            book.set(side, price, qty);
+            if last && book.end().is_err() {
+                n_stale += 1;
+            }
+        }
+        MarketData::Trade { .. } => n_trades += 1,
+        _ => {}
+    });
+    assert_eq!(report.n_lines, 68_792);
+    let count = |what: &str| report.counts.get(what).copied().unwrap_or(0);
+    assert_eq!(count("events for unknown orders"), 0);
+    assert_eq!(count("book states"), 47_022);
+    assert_eq!(count("crossed books"), 891);
+    // The auction crosses the book once; when it has ended, the whole book is told anew.
+    assert_eq!((n_stale, n_trades), (1, 2_973));
+    assert!(book.best(Side::Buy).unwrap().price < book.best(Side::Sell).unwrap().price);
+}

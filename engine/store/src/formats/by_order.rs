@@ -152,6 +152,18 @@ impl ByOrder {
         matches!(best, (Some(bid), Some(ask)) if bid >= ask)
     }
 
+    /// Returns the orders that one of this side and price would meet, oldest first. O(orders).
+    pub(crate) fn crossed_by(&self, side: Side, price: i64) -> Vec<(u64, Order)> {
+        let meets = |order: &Order| match side {
+            Side::Buy => order.side == Side::Sell && order.price <= price,
+            Side::Sell => order.side == Side::Buy && order.price >= price,
+        };
+        let met = self.orders.iter().filter(|(_, order)| meets(order));
+        let mut met: Vec<_> = met.map(|(id, order)| (*id, *order)).collect();
+        met.sort_unstable_by_key(|(_, order)| order.stamp);
+        met
+    }
+
     /// Forgets everything and says so.
     pub(crate) fn clear(&mut self, sink: &mut Sink<'_>) {
         self.orders.clear();

@@ -2,10 +2,13 @@
 
 pub(crate) mod binance_csv;
 pub(crate) mod binance_ws;
+pub(crate) mod bitstamp_orders;
 pub(crate) mod by_order;
 pub(crate) mod cells;
+pub(crate) mod dbn_mbo;
 pub(crate) mod lobster;
 pub(crate) mod ohlcv_csv;
+pub(crate) mod trades_csv;
 
 use crate::detect::{Detected, Format};
 use crate::error::StoreError;
@@ -41,6 +44,15 @@ pub(crate) fn open(
         Format::Lobster => {
             let format = lobster::Lobster::new(member, options)?;
             Box::new(LineImporter::new(member, format, 0, truncated)?)
+        }
+        Format::DbnMbo => Box::new(dbn_mbo::DbnMbo::new(member, options)?),
+        Format::BitstampOrders => {
+            let format = bitstamp_orders::BitstampOrders::new(&symbol);
+            Box::new(LineImporter::new(member, format, 1, truncated)?)
+        }
+        Format::Trades => {
+            let format = trades_csv::TradesCsv::new(detected, &symbol, options)?;
+            Box::new(LineImporter::new(member, format, 1, truncated)?)
         }
         Format::Tape => unreachable!("tapes are opened by their own reader"),
     };

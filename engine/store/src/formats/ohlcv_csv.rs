@@ -1,11 +1,13 @@
 //! Bars by line: time, open, high, low, close and volume under names in any order, or without a
 //! header in just that order.
 
+use rust_decimal::Decimal;
 use tercel_core::Nanos;
 
+use crate::decimal::Dec;
 use crate::detect::Detected;
 use crate::error::StoreError;
-use crate::formats::cells::Cells;
+use crate::formats::cells::{Cells, refused};
 use crate::lines::{self, LineFormat};
 use crate::options::OpenOptions;
 use crate::raw::{RawData, RawEvent, RawSymbol};
@@ -107,7 +109,7 @@ impl LineFormat for OhlcvCsv {
     fn line(
         &mut self,
         line: &[u8],
-        _report: &mut Report,
+        report: &mut Report,
         out: &mut Vec<RawEvent>,
     ) -> Result<(), String> {
         let cells = Cells::<MOST_COLUMNS>::split(line);
@@ -118,7 +120,7 @@ impl LineFormat for OhlcvCsv {
         let high = cells.decimal(self.columns.high, "high")?;
         let low = cells.decimal(self.columns.low, "low")?;
         let close = cells.decimal(self.columns.close, "close")?;
-        let volume = cells.amount(self.columns.volume, "volume")?;
+        let volume = volume(cells.get(self.columns.volume), report)?;
         let (highest, lowest) = (value(high), value(low));
         if [open, close].iter().any(|price| value(*price) > highest || value(*price) < lowest) {
             return Err("open or close lies outside high and low".to_owned());
@@ -141,7 +143,29 @@ impl LineFormat for OhlcvCsv {
     }
 }
 
+/// Reads a volume. It is a sum that many files carry with the noise of a float, so decimals beyond
+/// the eighth are rounded away, and counted.
+fn volume(cell: &[u8], report: &mut Report) -> Result<Dec, String> {
+    const PLACES: u8 = 8;
+    let parsed = Dec::parse(cell).filter(|volume| volume.scale <= PLACES);
+    let volume = parsed.or_else(|| {
+        let text = std::str::from_utf8(cell).ok()?;
+        let exact = text.parse::<Decimal>().or_else(|_| Decimal::from_scientific(text)).ok()?;
+        let rounded = exact.round_dp(u32::from(PLACES));
+        if rounded != exact {
+            report.count("volumes rounded to eight decimals");
+        }
+        let scale = u8::try_from(rounded.scale()).ok()?;
+        Some(Dec { mantissa: i64::try_from(rounded.mantissa()).ok()?, scale })
+    });
+    match volume {
+        Some(volume) if volume.mantissa < 0 => Err(refused("volume", cell, "is negative")),
+        Some(volume) => Ok(volume),
+        None => Err(refused("volume", cell, "is not a decimal number")),
+    }
+}
+
 /// Compares decimals of different scales.
-fn value(price: crate::decimal::Dec) -> i128 {
+fn value(price: Dec) -> i128 {
     i128::from(price.mantissa) * 10i128.pow(18 - u32::from(price.scale.min(18)))
 }
