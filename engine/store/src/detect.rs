@@ -3,7 +3,8 @@
 use crate::container::{Container, Member};
 use crate::error::StoreError;
 use crate::formats::{
-    binance_csv, binance_ws, bitstamp_orders, dbn_mbo, lobster, ohlcv_csv, trades_csv,
+    binance_csv, binance_ws, bitstamp_orders, dbn_mbo, hft_npy, lobster, ohlcv_csv, tardis_csv,
+    trades_csv,
 };
 use crate::lines;
 use crate::options::OpenOptions;
@@ -34,6 +35,14 @@ pub enum Format {
     Ohlcv,
     /// Time, price, size by line.
     Trades,
+    /// tardis.dev: changes of books.
+    TardisBook,
+    /// tardis.dev: trades.
+    TardisTrades,
+    /// tardis.dev: best quotes.
+    TardisQuotes,
+    /// hftbacktest's event arrays.
+    HftNpy,
 }
 
 impl Format {
@@ -50,6 +59,10 @@ impl Format {
         (Self::BitstampOrders, "bitstamp-orders"),
         (Self::Ohlcv, "ohlcv"),
         (Self::Trades, "trades"),
+        (Self::TardisBook, "tardis-book"),
+        (Self::TardisTrades, "tardis-trades"),
+        (Self::TardisQuotes, "tardis-quotes"),
+        (Self::HftNpy, "hftbacktest"),
     ];
 
     /// Returns its name.
@@ -87,6 +100,9 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     if magic.starts_with(dbn_mbo::MAGIC) {
         return Ok(found(Format::DbnMbo, false));
     }
+    if magic.starts_with(hft_npy::MAGIC) {
+        return Ok(found(Format::HftNpy, false));
+    }
     let head = lines::head(member, 3)?;
     let first = head.first().map_or(&[][..], Vec::as_slice);
     let second = head.get(1).map(Vec::as_slice);
@@ -98,6 +114,9 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     }
     if let Some((format, has_header)) = binance_csv::recognise(first) {
         return Ok(found(format, has_header));
+    }
+    if let Some(format) = tardis_csv::recognise(first) {
+        return Ok(found(format, true));
     }
     if bitstamp_orders::recognise(first) {
         return Ok(found(Format::BitstampOrders, true));

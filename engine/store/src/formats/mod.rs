@@ -6,8 +6,10 @@ pub(crate) mod bitstamp_orders;
 pub(crate) mod by_order;
 pub(crate) mod cells;
 pub(crate) mod dbn_mbo;
+pub(crate) mod hft_npy;
 pub(crate) mod lobster;
 pub(crate) mod ohlcv_csv;
+pub(crate) mod tardis_csv;
 pub(crate) mod trades_csv;
 
 use crate::detect::{Detected, Format};
@@ -54,6 +56,11 @@ pub(crate) fn open(
             let format = trades_csv::TradesCsv::new(detected, &symbol, options)?;
             Box::new(LineImporter::new(member, format, 1, truncated)?)
         }
+        Format::TardisBook | Format::TardisTrades | Format::TardisQuotes => {
+            let format = tardis_csv::TardisCsv::new(detected.format);
+            Box::new(LineImporter::new(member, format, 1, truncated)?)
+        }
+        Format::HftNpy => Box::new(hft_npy::HftNpy::new(member, &symbol, truncated)?),
         Format::Tape => unreachable!("tapes are opened by their own reader"),
     };
     Ok(importer)

@@ -1,0 +1,115 @@
+//! Event arrays, and bytes that are no data at all.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use tercel_core::{Event, MarketData, Side};
+use tercel_store::{Format, OpenOptions, Reader, StoreError};
+
+const DTYPE: &str = "[('ev', '<u8'), ('exch_ts', '<i8'), ('local_ts', '<i8'), ('px', '<f8'), \
+                     ('qty', '<f8'), ('order_id', '<u8'), ('ival', '<i8'), ('fval', '<f8')]";
+const BUY: u64 = 1 << 29;
+const SELL: u64 = 1 << 28;
+
+/// Bytes of an array of `(ev, px, qty)` rows, one a microsecond.
+fn npy(rows: &[(u64, f64, f64)]) -> Vec<u8> {
+    let header =
+        format!("{{'descr': {DTYPE}, 'fortran_order': False, 'shape': ({},), }}\n", rows.len());
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend(header.as_bytes());
+    for (at, (ev, px, qty)) in (1_700_000_000_000_000_000i64..).step_by(1_000).zip(rows) {
+        bytes.extend(ev.to_le_bytes());
+        bytes.extend(at.to_le_bytes());
+        bytes.extend((at + 500).to_le_bytes());
+        bytes.extend(px.to_le_bytes());
+        bytes.extend(qty.to_le_bytes());
+        bytes.extend([0; 24]);
+    }
+    bytes
+}
+
+fn write_npz(folder: &Path, bytes: &[u8]) -> PathBuf {
+    let path = folder.join("BTCUSDT.npz");
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    archive.start_file("data.npy", stored).unwrap();
+    archive.write_all(bytes).unwrap();
+    archive.finish().unwrap();
+    path
+}
+
+fn read(path: &Path) -> Result<Vec<MarketData>, StoreError> {
+    let mut reader = Reader::open(&[path.to_owned()], &OpenOptions::default())?;
+    let (mut block, mut all) = (Vec::new(), Vec::new());
+    while reader.read_block(&mut block)? > 0 {
+        all.extend(block.drain(..).filter_map(|event| match event {
+            Event::Market(market) => Some(market.data),
+            _ => None,
+        }));
+    }
+    Ok(all)
+}
+
+#[test]
+fn an_array_in_an_archive_is_read_row_by_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = vec![(3, 0.0, 0.0), (4 | BUY, 50_000.1, 0.3), (4 | SELL, 50_000.2, 1.0)];
+    rows.extend((0..20_000).map(|n| (1 | BUY, 49_000.0 + f64::from(n % 1_000) * 0.1, 0.001)));
+    rows.push((2 | SELL, 50_000.1, 0.1));
+    rows.push((10 | BUY, 50_000.1, 0.1));
+    let path = write_npz(folder.path(), &npy(&rows));
+    let events = read(&path).unwrap();
+    assert_eq!(events.len(), 20_004, "the kind that has no event is counted, not read");
+    assert_eq!(events[0], MarketData::Clear { seq: 0 });
+    let trade = events[20_003];
+    let MarketData::Trade { aggressor, price, qty, .. } = trade else { panic!("{trade:?}") };
+    assert_eq!((aggressor, price.0, qty.0), (Some(Side::Sell), 500_001, 100));
+    let reader = Reader::open(&[path], &OpenOptions::default()).unwrap();
+    let spec = &reader.metadata().instruments[0];
+    assert_eq!((spec.symbol.as_str(), spec.tick.to_string().as_str()), ("BTCUSDT", "0.1"));
+}
+
+#[test]
+fn a_cut_array_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = npy(&[(1 | BUY, 1.5, 1.0), (1 | SELL, 2.5, 1.0)]);
+    let path = folder.path().join("x.npy");
+    std::fs::write(&path, &bytes[..bytes.len() - 10]).unwrap();
+    let refused = read(&path).unwrap_err();
+    assert!(matches!(refused, StoreError::Truncated { .. }), "{refused}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_bytes_panic_in_any_format(
+        head in 0usize..8,
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+        text in "[-0-9.,a-z\\n]{0,200}",
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("AMZN_2012-06-21_1_2_message_5.csv");
+        let heads: [&[u8]; 8] = [
+            b"", b"DBN", b"\x93NUMPY\x01\x00", b"timestamp,price,size\n",
+            b"id,timestamp,exchange_timestamp,price,volume,action,direction\n",
+            b"exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n",
+            b"34200.5,1,7,10,2238200,1\n", b"DBN\x01",
+        ];
+        let mut content = heads[head].to_vec();
+        content.extend(if head % 2 == 1 { text.as_bytes() } else { &bytes });
+        std::fs::write(&path, &content).unwrap();
+        let _ = read(&path);
+        for (format, _) in Format::ALL.iter().filter(|(format, _)| *format != Format::Tape) {
+            let options = OpenOptions { format: Some(*format), ..OpenOptions::default() };
+            if let Ok(mut reader) = Reader::open(std::slice::from_ref(&path), &options) {
+                let mut events = Vec::new();
+                while reader.read_block(&mut events).is_ok_and(|n| n > 0) {}
+            }
+        }
+    }
+}
