@@ -3,8 +3,8 @@
 use crate::container::{Container, Member};
 use crate::error::StoreError;
 use crate::formats::{
-    binance_csv, binance_ws, bitstamp_orders, dbn_mbo, hft_npy, lobster, ohlcv_csv, tardis_csv,
-    trades_csv,
+    binance_csv, binance_ws, bitstamp_orders, dbn_mbo, hft_npy, lobster, ohlcv_csv, parquet_rows,
+    tardis_csv, trades_csv,
 };
 use crate::lines;
 use crate::options::OpenOptions;
@@ -43,6 +43,8 @@ pub enum Format {
     TardisQuotes,
     /// hftbacktest's event arrays.
     HftNpy,
+    /// Parquet as exported here.
+    Parquet,
 }
 
 impl Format {
@@ -63,6 +65,7 @@ impl Format {
         (Self::TardisTrades, "tardis-trades"),
         (Self::TardisQuotes, "tardis-quotes"),
         (Self::HftNpy, "hftbacktest"),
+        (Self::Parquet, "parquet"),
     ];
 
     /// Returns its name.
@@ -99,6 +102,9 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     let magic = lines::magic(member)?;
     if magic.starts_with(dbn_mbo::MAGIC) {
         return Ok(found(Format::DbnMbo, false));
+    }
+    if magic.starts_with(parquet_rows::MAGIC) {
+        return Ok(found(Format::Parquet, false));
     }
     if magic.starts_with(hft_npy::MAGIC) {
         return Ok(found(Format::HftNpy, false));

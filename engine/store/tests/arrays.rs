@@ -74,6 +74,23 @@ fn an_array_in_an_archive_is_read_row_by_row() {
 }
 
 #[test]
+fn what_was_exported_reads_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("BTCUSDT.csv");
+    for lines in [
+        "time,price,size\n1514764802610,100.5,3\n1514764802611,101,-2\n",
+        "time,open,high,low,close,volume\n1514764800000,1,2,1,2,5\n1514764860000,2,3,1.5,2,0.5\n",
+    ] {
+        std::fs::write(&text, lines).unwrap();
+        let options = OpenOptions::default();
+        let mut reader = Reader::open(std::slice::from_ref(&text), &options).unwrap();
+        let written = tercel_store::export_parquet(&mut reader, folder.path()).unwrap();
+        assert_eq!(written[0].1, 2);
+        assert_eq!(read(&written[0].0).unwrap(), read(&text).unwrap());
+    }
+}
+
+#[test]
 fn a_cut_array_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = npy(&[(1 | BUY, 1.5, 1.0), (1 | SELL, 2.5, 1.0)]);

@@ -9,6 +9,7 @@ pub(crate) mod dbn_mbo;
 pub(crate) mod hft_npy;
 pub(crate) mod lobster;
 pub(crate) mod ohlcv_csv;
+pub(crate) mod parquet_rows;
 pub(crate) mod tardis_csv;
 pub(crate) mod trades_csv;
 
@@ -61,6 +62,7 @@ pub(crate) fn open(
             Box::new(LineImporter::new(member, format, 1, truncated)?)
         }
         Format::HftNpy => Box::new(hft_npy::HftNpy::new(member, &symbol, truncated)?),
+        Format::Parquet => Box::new(parquet_rows::ParquetRows::new(member)?),
         Format::Tape => unreachable!("tapes are opened by their own reader"),
     };
     Ok(importer)
