@@ -97,9 +97,11 @@ pub(crate) struct VenueSection {
     /// Fees by turnover.
     pub(crate) fee_tiers: Vec<FeeTier>,
     /// Added against taker fills on a book, in basis points.
-    pub(crate) slippage_bps: Option<Decimal>,
+    pub(crate) slippage_bps: Option<u32>,
     /// Added against market and stop fills on bars, in basis points.
-    pub(crate) bar_slippage_bps: Option<Decimal>,
+    pub(crate) bar_slippage_bps: Option<u32>,
+    /// Share of a bar's volume that our fills may be, in basis points; no bound without it.
+    pub(crate) bar_volume_cap_bps: Option<u32>,
 }
 
 /// One of `[[venue.fee_tiers]]`
@@ -132,7 +134,7 @@ pub(crate) enum QueueModel {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ScriptSection {
     /// Fuel of one call.
-    pub(crate) fuel: Option<u64>,
+    pub(crate) fuel: Option<u32>,
     /// Memory of one script in megabytes.
     pub(crate) memory_mb: Option<u32>,
     /// Intents of one call.

@@ -1,9 +1,64 @@
 //! The `tercel` command.
 
-// Its tests are its only user until a command writes reports.
-#[cfg(test)]
+mod commands;
+mod config;
+mod data;
+mod exit;
+mod progress;
 mod report;
+mod timing;
 
-fn main() -> anyhow::Result<()> {
-    Ok(())
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{backtest, bench, check, import, indicators, inspect, new};
+
+/// A low-latency trading engine whose strategies are scripts.
+///
+/// Exit codes: 0 good, 1 a negative answer, 2 wrong input or usage, 3 failure of the machine.
+#[derive(Debug, Parser)]
+#[command(name = "tercel", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Backtest(Box<backtest::Args>),
+    Import(import::Args),
+    Inspect(inspect::Args),
+    Check(check::Args),
+    New(new::Args),
+    Indicators(indicators::Args),
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    abort_on_panic();
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Backtest(args) => backtest::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::New(args) => new::run(&args),
+        Command::Indicators(args) => indicators::run(&args),
+        Command::Bench(args) => bench::run(&args),
+    };
+    match outcome {
+        Ok(answer) => answer.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+/// A broken invariant ends the process at once. Unwinding stays compiled in, because Luau raises
+/// its errors by unwinding through the functions that it calls.
+fn abort_on_panic() {
+    let show = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        show(info);
+        std::process::abort();
+    }));
 }

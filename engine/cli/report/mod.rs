@@ -8,6 +8,8 @@ mod csv;
 mod format;
 mod json;
 mod page;
+mod parquet;
+mod summary;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,8 @@ use tercel_sim::metrics::Recording;
 pub(crate) use csv::{write_equity_csv, write_fills_csv, write_trips_csv};
 pub(crate) use json::metrics_json;
 pub(crate) use page::write_html;
+pub(crate) use parquet::{write_equity_parquet, write_fills_parquet};
+pub(crate) use summary::summary_text;
 
 /// What a report is made from.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,29 @@
+//! The commands, one file each.
+
+pub(crate) mod backtest;
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod import;
+pub(crate) mod indicators;
+pub(crate) mod inspect;
+pub(crate) mod new;
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use crate::exit::{Blame, Outcome};
+
+/// Prints text on standard output. A reader that has gone away is no failure.
+pub(crate) fn print(text: &str) -> Outcome<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.or_machine(),
+    }
+}
+
+/// Prints one JSON object, and nothing else.
+pub(crate) fn print_json(value: &Value) -> Outcome<()> {
+    print(&format!("{value:#}\n"))
+}
