@@ -48,6 +48,7 @@ mod modules;
 mod names;
 mod number;
 mod random;
+mod rhai;
 mod runtime;
 mod script;
 mod strategy;

@@ -201,7 +201,7 @@ fn build(
     let parts = Parts { source, modules: Rc::clone(&modules), host: Rc::clone(&host) };
     let runtime: Box<dyn ScriptRuntime> = match source.language {
         Language::Luau => Box::new(crate::luau::Luau::load(&parts)?),
-        Language::Rhai => return Err(ScriptError::Language { path: source.path.clone() }),
+        Language::Rhai => Box::new(crate::rhai::Rhai::load(&parts)?),
     };
     let modules = modules.borrow().clone();
     Ok((runtime, host, modules))

@@ -1,0 +1,193 @@
+//! Strategies in Rhai: one engine for one script.
+//!
+//! - Every limit of the language is set: operations and call levels of a call, depth of expressions,
+//!   sizes of strings, arrays and maps. Those errors cannot be caught by a script.
+//! - Left out are `eval`, modules, printing, sleeping, and the functions of strings that do much
+//!   work in one operation (`replace`, `split`, `pad`).
+//! - The top level runs once, when the script is loaded. Functions of Rhai do not see its variables:
+//!   what a script keeps between calls stands in its top-level variable `state`, a map, which every
+//!   hook gets as `this`.
+
+mod convert;
+mod fault;
+mod functions;
+
+use std::rc::Rc;
+
+use rhai::module_resolvers::DummyModuleResolver;
+use rhai::packages::{
+    BasicArrayPackage, BasicMapPackage, BasicMathPackage, CorePackage, LogicPackage, Package,
+};
+use rhai::{
+    AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, OptimizationLevel, Scope,
+};
+use tercel_core::{FaultKind, StrategyFault};
+
+use crate::hook::{Hook, HookCall, Hooks};
+use crate::host::SharedHost;
+use crate::runtime::ScriptRuntime;
+use crate::script::Parts;
+
+/// The top-level variable that hooks get as `this`.
+const STATE: &str = "state";
+/// Longest string, and most items of arrays and maps together.
+const LONGEST_STRING: usize = 4_096;
+const MOST_ITEMS: usize = 10_000;
+/// Deepest nesting of calls: a level of Rhai takes kilobytes of the machine's own stack.
+const DEEPEST_CALL: usize = 48;
+
+/// A Rhai engine with a script in it.
+pub(crate) struct Rhai {
+    engine: Engine,
+    ast: AST,
+    scope: Scope<'static>,
+    state: Dynamic,
+    hooks: Hooks,
+    file: String,
+    host: SharedHost,
+}
+
+impl Rhai {
+    /// Builds an engine and runs the script's top level.
+    ///
+    /// # Errors
+    ///
+    /// If the script does not compile, its top level fails, or a hook takes other arguments than
+    /// it is given.
+    pub(crate) fn load(parts: &Parts<'_>) -> Result<Self, StrategyFault> {
+        let file = parts.source.file.clone();
+        let host = Rc::clone(&parts.host);
+        let engine = machine(&host);
+        let ast = engine.compile(&parts.source.text);
+        let ast = ast.map_err(|error| fault::of_parse(&error, &file))?;
+        let mut scope = Scope::new();
+        let result = engine.run_ast_with_scope(&mut scope, &ast);
+        if let Some(fault) = host.borrow().broken() {
+            return Err(fault.clone());
+        }
+        result.map_err(|error| fault::of(&error, &file))?;
+        let state = scope.get_value::<Dynamic>(STATE).unwrap_or_else(|| rhai::Map::new().into());
+        let hooks = defined(&ast, &file)?;
+        let ast = ast.clone_functions_only();
+        Ok(Self { engine, ast, scope: Scope::new(), state, hooks, file, host })
+    }
+
+    fn run(&mut self, hook: Hook, arguments: impl FuncArgs) -> Result<(), Box<EvalAltResult>> {
+        let options = CallFnOptions::new().eval_ast(false).bind_this_ptr(&mut self.state);
+        let (scope, ast) = (&mut self.scope, &self.ast);
+        self.engine.call_fn_with_options::<Dynamic>(options, scope, ast, hook.name(), arguments)?;
+        Ok(())
+    }
+}
+
+impl ScriptRuntime for Rhai {
+    fn hooks(&self) -> Hooks {
+        self.hooks
+    }
+
+    fn call(&mut self, call: &HookCall<'_>) -> Result<(), StrategyFault> {
+        let hook = call.hook();
+        if !self.hooks.contains(hook) {
+            return Ok(());
+        }
+        let result = match *call {
+            HookCall::Init | HookCall::Stop => self.run(hook, ()),
+            HookCall::Book { bid, bid_qty, ask, ask_qty } => {
+                self.run(hook, (bid, bid_qty, ask, ask_qty))
+            }
+            HookCall::Trade { price, qty, side, time } => self.run(hook, (price, qty, side, time)),
+            HookCall::Bar { open, high, low, close, volume, time } => {
+                self.run(hook, (open, high, low, close, volume, time))
+            }
+            HookCall::Order { id, status, reason } => {
+                self.run(hook, (id, status.to_owned(), reason.to_owned()))
+            }
+            HookCall::Fill { id, side, price, qty, fee, role } => {
+                self.run(hook, (id, side, price, qty, fee, role.to_owned()))
+            }
+            HookCall::Timer { name } => self.run(hook, (name.to_owned(),)),
+            HookCall::Signal { name, text } => self.run(hook, (name.to_owned(), text.to_owned())),
+            HookCall::Reload { old_state } => self.run(hook, (convert::value_of(old_state),)),
+        };
+        result.map_err(|error| {
+            let fault = fault::of(&error, &self.file);
+            self.host.borrow_mut().place_break(fault.file.clone(), fault.line);
+            fault
+        })
+    }
+}
+
+/// Returns an engine with the host's functions and without anything harmful.
+fn machine(host: &SharedHost) -> Engine {
+    let limits = host.borrow().limits.clone();
+    let mut engine = Engine::new_raw();
+    CorePackage::new().register_into_engine(&mut engine);
+    LogicPackage::new().register_into_engine(&mut engine);
+    BasicMathPackage::new().register_into_engine(&mut engine);
+    BasicArrayPackage::new().register_into_engine(&mut engine);
+    BasicMapPackage::new().register_into_engine(&mut engine);
+    engine.set_optimization_level(OptimizationLevel::Simple);
+    engine.set_module_resolver(DummyModuleResolver::new());
+    for symbol in ["eval", "import", "export", "print", "debug"] {
+        engine.disable_symbol(symbol);
+    }
+    engine.on_print(|_| ()).on_debug(|_, _, _| ());
+    let depth = usize::try_from(limits.depth).unwrap_or(DEEPEST_CALL);
+    engine
+        .set_max_operations(u64::from(limits.fuel))
+        .set_max_call_levels(depth.min(DEEPEST_CALL))
+        .set_max_expr_depths(64, 32)
+        .set_max_string_size(LONGEST_STRING)
+        .set_max_array_size(MOST_ITEMS)
+        .set_max_map_size(MOST_ITEMS)
+        .set_max_functions(256)
+        .set_max_variables(256)
+        .set_max_modules(0);
+    let stop = limits_stop(host);
+    engine
+        .on_progress(move |_| stop.is_stopped().then(|| Dynamic::from("stopped by the watchdog")));
+    functions::install(&mut engine, host);
+    engine
+}
+
+fn limits_stop(host: &SharedHost) -> crate::limits::StopSwitch {
+    host.borrow().stop.clone()
+}
+
+/// Returns the hooks that the script defines, each with the arguments that it is given.
+fn defined(ast: &AST, file: &str) -> Result<Hooks, StrategyFault> {
+    let mut hooks = Vec::new();
+    for function in ast.iter_functions() {
+        let Some(hook) = Hook::ALL.into_iter().find(|hook| hook.name() == function.name) else {
+            continue;
+        };
+        let expected = arguments(hook);
+        if function.params.len() != expected.len() {
+            let message = format!(
+                "{} takes {} arguments: fn {}({})",
+                hook.name(),
+                expected.len(),
+                hook.name(),
+                expected.join(", ")
+            );
+            let file = file.to_owned();
+            return Err(StrategyFault { kind: FaultKind::Error, message, file, line: 1 });
+        }
+        hooks.push(hook);
+    }
+    Ok(hooks.into_iter().collect())
+}
+
+const fn arguments(hook: Hook) -> &'static [&'static str] {
+    match hook {
+        Hook::Init | Hook::Stop => &[],
+        Hook::Book => &["bid", "bid_qty", "ask", "ask_qty"],
+        Hook::Trade => &["price", "qty", "side", "time"],
+        Hook::Bar => &["open", "high", "low", "close", "volume", "time"],
+        Hook::Order => &["id", "status", "reason"],
+        Hook::Fill => &["id", "side", "price", "qty", "fee", "role"],
+        Hook::Timer => &["name"],
+        Hook::Signal => &["name", "text"],
+        Hook::Reload => &["old_state"],
+    }
+}
