@@ -93,7 +93,7 @@ impl Functions<'_> {
         });
         define!(self, "instruments", |host| host.n_instruments().map(Dynamic::from));
         define!(self, "current", |host| host.current_instrument().map(Dynamic::from));
-        self.of_instrument("symbol", |host, i| host.symbol(i).map(Dynamic::from));
+        self.of_instrument("symbol", |host, i| Ok(host.symbol(i)?.into()));
         self.of_instrument("bid", |host, i| host.best_price(Side::Buy, i).map(maybe));
         self.of_instrument("ask", |host, i| host.best_price(Side::Sell, i).map(maybe));
         self.of_instrument("bid_qty", |host, i| host.best_qty(Side::Buy, i).map(Dynamic::from));
@@ -170,7 +170,7 @@ impl Functions<'_> {
         });
         self.of_instrument("bar_count", |host, series| host.bar_count(series).map(Dynamic::from));
         define!(self, "bar_series", |host| host.bar_series().map(Dynamic::from));
-        self.of_instrument("bar_length", |host, series| host.bar_length(series).map(Dynamic::from));
+        self.of_instrument("bar_length", |host, series| Ok(host.bar_length(series)?.into()));
     }
 
     fn account(&mut self) {
