@@ -127,10 +127,18 @@ impl MarketSource {
                 let mut rows: Vec<_> = reader
                     .detected()
                     .iter()
-                    .map(|found| ("data".to_owned(), format!("{} ({})", found.member.display(), found.format.as_str())))
+                    .map(|found| {
+                        (
+                            "data".to_owned(),
+                            format!("{} ({})", found.member.display(), found.format.as_str()),
+                        )
+                    })
                     .collect();
                 if rows.is_empty() {
-                    rows = paths.iter().map(|p| ("data".to_owned(), p.display().to_string())).collect();
+                    rows = paths
+                        .iter()
+                        .map(|p| ("data".to_owned(), p.display().to_string()))
+                        .collect();
                 }
                 rows.extend(reader.findings().iter().map(|f| ("found".to_owned(), f.clone())));
                 rows

@@ -280,9 +280,9 @@ pub(crate) fn load_script(path: Option<&Path>, config: &Config) -> Outcome<Scrip
 }
 
 fn assignment(text: &str) -> Outcome<(&str, &str)> {
-    text.split_once('=').map(|(name, value)| (name.trim(), value.trim())).ok_or_else(|| {
-        input(format!("--set {text}: expected NAME=VALUE, such as --set fast=8"))
-    })
+    text.split_once('=')
+        .map(|(name, value)| (name.trim(), value.trim()))
+        .ok_or_else(|| input(format!("--set {text}: expected NAME=VALUE, such as --set fast=8")))
 }
 
 /// Puts the configured fees into the instruments, where risk sees them too.
@@ -340,8 +340,9 @@ pub(crate) fn venue_options(config: &Config) -> Outcome<VenueOptions> {
     };
     if !venue.fee_tiers.is_empty() {
         let tier = |tier: &config::FeeTier| {
-            let from_turnover = Notional::from_decimal(tier.turnover)
-                .ok_or_else(|| input(format!("venue.fee_tiers: {} is out of range", tier.turnover)))?;
+            let from_turnover = Notional::from_decimal(tier.turnover).ok_or_else(|| {
+                input(format!("venue.fee_tiers: {} is out of range", tier.turnover))
+            })?;
             Ok(FeeTier { from_turnover, maker: tier.maker, taker: tier.taker })
         };
         options.fees =
@@ -360,7 +361,9 @@ pub(crate) fn venue_options(config: &Config) -> Outcome<VenueOptions> {
 
 fn milliseconds(key: &str, value: Option<Decimal>, default_ns: i64) -> Outcome<i64> {
     let Some(value) = value else { return Ok(default_ns) };
-    let ns = value.checked_mul(Decimal::from(Nanos::MILLI)).and_then(|ns| i64::try_from(ns.trunc()).ok());
+    let ns = value
+        .checked_mul(Decimal::from(Nanos::MILLI))
+        .and_then(|ns| i64::try_from(ns.trunc()).ok());
     ns.filter(|ns| *ns >= 0)
         .ok_or_else(|| input(format!("venue.{key}: {value} is not a time from 0 milliseconds on")))
 }
@@ -368,7 +371,8 @@ fn milliseconds(key: &str, value: Option<Decimal>, default_ns: i64) -> Outcome<i
 /// Reads recorded latencies: `time_ns,request_ns,answer_ns` by line, with a header.
 fn latency_samples(path: &Path) -> Outcome<Vec<LatencySample>> {
     let shown = path.display();
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("read {shown}")).or_input()?;
+    let mut reader =
+        csv::Reader::from_path(path).with_context(|| format!("read {shown}")).or_input()?;
     let row = |(n, record): (usize, Result<csv::StringRecord, csv::Error>)| {
         let numbers: Vec<i64> = record?
             .iter()
@@ -376,7 +380,11 @@ fn latency_samples(path: &Path) -> Outcome<Vec<LatencySample>> {
             .collect::<Result<_, _>>()
             .with_context(|| format!("{shown}:{}: expected three whole numbers", n + 2))?;
         let [at, request_ns, answer_ns] = numbers[..] else {
-            anyhow::bail!("{shown}:{}: {} columns, expected time_ns,request_ns,answer_ns", n + 2, numbers.len());
+            anyhow::bail!(
+                "{shown}:{}: {} columns, expected time_ns,request_ns,answer_ns",
+                n + 2,
+                numbers.len()
+            );
         };
         Ok(LatencySample { at: Nanos(at), request_ns, answer_ns })
     };
@@ -510,7 +518,10 @@ impl Run {
         let rate = self.summary.n_events as f64 / self.wall_s.max(1e-9) / 1e6;
         rows.push(row(
             "events",
-            format!("{} in {:.2} s ({rate:.2} million a second)", self.summary.n_events, self.wall_s),
+            format!(
+                "{} in {:.2} s ({rate:.2} million a second)",
+                self.summary.n_events, self.wall_s
+            ),
         ));
         rows.push(row("seed", self.plan.seed.to_string()));
         rows.push(row("effects hash", format!("{:016x}", self.effects_hash.value())));

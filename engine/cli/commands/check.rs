@@ -53,7 +53,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
 }
 
 fn hooks(manifest: &Manifest) -> Vec<&'static str> {
-    Hook::ALL.iter().filter(|hook| manifest.hooks.contains(**hook)).map(|hook| hook.name()).collect()
+    Hook::ALL
+        .iter()
+        .filter(|hook| manifest.hooks.contains(**hook))
+        .map(|hook| hook.name())
+        .collect()
 }
 
 fn manifest_json(manifest: &Manifest) -> Value {
@@ -102,7 +106,8 @@ fn manifest_text(manifest: &Manifest) -> String {
     if !manifest.doc.is_empty() {
         text += &format!("  {}\n", manifest.doc);
     }
-    let listed = |items: Vec<String>| if items.is_empty() { "any".to_owned() } else { items.join(", ") };
+    let listed =
+        |items: Vec<String>| if items.is_empty() { "any".to_owned() } else { items.join(", ") };
     text += &format!("instruments  {}\n", listed(manifest.instruments.clone()));
     text += &format!("hooks        {}\n", hooks(manifest).join(", "));
     if !manifest.bars.is_empty() {
@@ -113,7 +118,13 @@ fn manifest_text(manifest: &Manifest) -> String {
         text += &format!("timer        {} every {} ms\n", timer.name, timer.every_ms);
     }
     for spec in &manifest.params {
-        text += &format!("parameter    {} = {}  ({})  {}\n", spec.name, default_text(&spec.kind), spec.kind, spec.doc);
+        text += &format!(
+            "parameter    {} = {}  ({})  {}\n",
+            spec.name,
+            default_text(&spec.kind),
+            spec.kind,
+            spec.doc
+        );
     }
     text
 }

@@ -18,7 +18,9 @@ use crate::progress::Progress;
 /// A tape is compact, checked and read many times faster than text. Nothing is left under the
 /// output's name unless all of the input was read.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  tercel import BTCUSDT-aggTrades-2024-03.zip --output btc.tape\n  tercel import btc.tape --output btc/ --parquet")]
+#[command(
+    after_help = "Example:\n  tercel import BTCUSDT-aggTrades-2024-03.zip --output btc.tape\n  tercel import btc.tape --output btc/ --parquet"
+)]
 pub(crate) struct Args {
     /// Files of any known format, plain or in .gz, .zst or .zip.
     #[arg(required = true)]
@@ -42,13 +44,16 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let mut reader = args.options.open(&args.data)?;
     let begun = Instant::now();
-    let written = if args.parquet { to_parquet(args, &mut reader)? } else { to_tape(args, &mut reader)? };
+    let written =
+        if args.parquet { to_parquet(args, &mut reader)? } else { to_tape(args, &mut reader)? };
     let seconds = begun.elapsed().as_secs_f64();
     let report = reader.report();
     if args.json {
         let files: Vec<_> = written
             .iter()
-            .map(|file| json!({ "path": file.path, "events": file.n_events, "bytes": file.n_bytes }))
+            .map(
+                |file| json!({ "path": file.path, "events": file.n_events, "bytes": file.n_bytes }),
+            )
             .collect();
         print_json(&json!({
             "files": files,
@@ -73,7 +78,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let each = file.n_bytes as f64 / file.n_events.max(1) as f64;
         let Written { path, n_events, n_bytes } = file;
         let path = path.display();
-        text += &format!("wrote  {path}: {n_events} events, {n_bytes} bytes ({each:.1} an event)\n");
+        text +=
+            &format!("wrote  {path}: {n_events} events, {n_bytes} bytes ({each:.1} an event)\n");
     }
     print(&text)?;
     Ok(Answer::Good)

@@ -46,7 +46,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let parameters: Vec<_> =
             spec.parameters.iter().map(|p| format!("{}={}", p.name, p.default)).collect();
         let call = format!("{}({})", spec.name, parameters.join(", "));
-        text += &format!("{call:<40} {:<5} {:<12} {}\n", input_name(spec), spec.source.as_str(), spec.doc);
+        text += &format!(
+            "{call:<40} {:<5} {:<12} {}\n",
+            input_name(spec),
+            spec.source.as_str(),
+            spec.doc
+        );
         if spec.outputs.len() > 1 {
             text += &format!("{:<40} gives {}\n", "", spec.outputs.join(", "));
         }

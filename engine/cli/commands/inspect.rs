@@ -16,7 +16,9 @@ use crate::progress::Progress;
 
 /// Show what is in market data: format, span, counts, gaps, crossed books, the book itself.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  tercel inspect capture.gz --book-at end --json\n  tercel inspect btc.tape --book-at 2024-08-08T23:58")]
+#[command(
+    after_help = "Example:\n  tercel inspect capture.gz --book-at end --json\n  tercel inspect btc.tape --book-at 2024-08-08T23:58"
+)]
 pub(crate) struct Args {
     /// Files of any known format, plain or in .gz, .zst or .zip.
     #[arg(required = true)]
@@ -151,9 +153,9 @@ fn to_text(found: &Inspection, reader: &Reader, with_book: bool) -> String {
 fn ladder(book: &BookView) -> String {
     const SHOWN: usize = 10;
     let (n_bids, n_asks) = (book.bids.len(), book.asks.len());
-    let mut text =
-        format!("  book {}: {n_bids} bid levels, {n_asks} ask levels\n", book.update_id);
-    let row = |(price, qty): &(Decimal, Decimal), side: &str| format!("  {side} {price:>16} {qty:>16}\n");
+    let mut text = format!("  book {}: {n_bids} bid levels, {n_asks} ask levels\n", book.update_id);
+    let row =
+        |(price, qty): &(Decimal, Decimal), side: &str| format!("  {side} {price:>16} {qty:>16}\n");
     for level in book.asks.iter().take(SHOWN).collect::<Vec<_>>().into_iter().rev() {
         text += &row(level, "ask");
     }

@@ -10,7 +10,9 @@ use crate::exit::{Answer, Blame, Outcome, input};
 
 /// Write a small strategy to begin with.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  tercel new my_strategy --lang lua\n  tercel backtest --script my_strategy.luau")]
+#[command(
+    after_help = "Example:\n  tercel new my_strategy --lang lua\n  tercel backtest --script my_strategy.luau"
+)]
 pub(crate) struct Args {
     /// What it is called: lower-case letters, digits and underscores.
     name: String,

@@ -85,8 +85,7 @@ fn texts(values: impl Iterator<Item = String>) -> ArrayRef {
 }
 
 fn amounts(values: impl Iterator<Item = Decimal>) -> ArrayRef {
-    let mut builder =
-        Decimal128Builder::new().with_data_type(DataType::Decimal128(38, 18));
+    let mut builder = Decimal128Builder::new().with_data_type(DataType::Decimal128(38, 18));
     for value in values {
         let value = value.round_dp(PLACES).normalize();
         builder.append_value(value.mantissa() * 10i128.pow(PLACES - value.scale()));

@@ -10,10 +10,16 @@ pub(crate) fn summary_text(metrics: &Metrics, currency: &str) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| text += &format!("  {name:<16} {value}\n");
     let amount = |value: Notional| format!("{} {currency}", money(value));
-    row("net profit", format!("{} ({})", amount(metrics.profit()), percent(metrics.total_return())));
+    row(
+        "net profit",
+        format!("{} ({})", amount(metrics.profit()), percent(metrics.total_return())),
+    );
     row("fees", amount(metrics.fees));
     row("funding", amount(metrics.funding));
-    row("slippage", format!("{} ({} bps)", amount(metrics.slippage), float(metrics.slippage_bps(), 2)));
+    row(
+        "slippage",
+        format!("{} ({} bps)", amount(metrics.slippage), float(metrics.slippage_bps(), 2)),
+    );
     row("turnover", amount(metrics.turnover));
     let orders = &metrics.orders;
     row(
@@ -41,7 +47,10 @@ pub(crate) fn summary_text(metrics: &Metrics, currency: &str) -> String {
     row("profit factor", float(trips.profit_factor(), 2));
     row("exposure", percent(metrics.exposure()));
     let drawdown = &metrics.drawdown;
-    row("max drawdown", format!("{} for {}", percent(drawdown.share_max), span(drawdown.duration_ns_max)));
+    row(
+        "max drawdown",
+        format!("{} for {}", percent(drawdown.share_max), span(drawdown.duration_ns_max)),
+    );
     let daily = &metrics.daily;
     row(
         "ratios",

@@ -108,9 +108,7 @@ impl Workload {
         while reader.read_block(&mut events).map_err(blame)? > 0 {}
         let instruments = reader.metadata().instruments().map_err(blame)?;
         let assets = reader.metadata().assets.clone();
-        let is_bar = |event: &Event| {
-            matches!(event, Event::Market(m) if matches!(m.data, tercel_core::MarketData::Bar { .. }))
-        };
+        let is_bar = |event: &Event| matches!(event, Event::Market(m) if matches!(m.data, tercel_core::MarketData::Bar { .. }));
         let is_ticks = !events.first().is_some_and(is_bar);
         let name = if is_ticks { "ticks" } else { "bars" };
         Ok(Self { name: name.to_owned(), is_ticks, events, instruments, assets })
@@ -180,11 +178,9 @@ impl Workload {
             (false, _) => (Language::Luau, CROSS_LUAU),
         };
         let file = format!("workload.{}", if language == Language::Rhai { "rhai" } else { "luau" });
-        let source =
-            Source { path: PathBuf::from(&file), file, language, text: text.to_owned() };
+        let source = Source { path: PathBuf::from(&file), file, language, text: text.to_owned() };
         let script = Script::check(source, &Limits::of(language)).or_machine()?;
-        let plan =
-            Plan::bound(script, self.instruments.clone(), self.assets.clone(), config)?;
+        let plan = Plan::bound(script, self.instruments.clone(), self.assets.clone(), config)?;
         // 0.001 of the base, as every peer orders.
         let lots = self.instruments[0].quantity(Decimal::new(1, 3)).unwrap_or(Quantity(1));
         plan.engine(config, |scripted| match variant {

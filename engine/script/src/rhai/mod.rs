@@ -75,7 +75,9 @@ impl Rhai {
     fn run(&mut self, hook: Hook, arguments: impl FuncArgs) -> Result<(), Box<EvalAltResult>> {
         let options = CallFnOptions::new().eval_ast(false).bind_this_ptr(&mut self.state);
         let (scope, ast) = (&mut self.scope, &self.ast);
-        self.engine.call_fn_with_options::<Dynamic>(options, scope, ast, hook.name(), arguments)?;
+        // What a hook gives back means nothing.
+        let _: Dynamic =
+            self.engine.call_fn_with_options(options, scope, ast, hook.name(), arguments)?;
         Ok(())
     }
 }

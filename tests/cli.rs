@@ -1,0 +1,159 @@
+//! The command as a user meets it: output, exit codes, stable keys.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn tercel(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tercel")).args(arguments).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    let error = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|cause| panic!("{cause}: {error}"))
+}
+
+fn script(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name).display().to_string()
+}
+
+#[test]
+fn a_backtest_needs_nothing_and_gives_the_stable_keys() {
+    let output = tercel(&["backtest", "--minutes", "5", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let value = json(&output);
+    for key in [
+        "events",
+        "wall_s",
+        "orders",
+        "fills",
+        "rejects",
+        "net_profit",
+        "fees",
+        "metrics",
+        "effects_hash",
+        "state_hash",
+    ] {
+        assert!(!value[key].is_null(), "{key}");
+    }
+    assert!(value["events"].as_u64().unwrap() > 10_000);
+    assert!(value["orders"].as_u64().unwrap() > 10);
+    assert_eq!(value["faults"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn twins_and_repeated_runs_have_equal_hashes() {
+    let hashes = |name: &str| {
+        let path = script(name);
+        let output = tercel(&["backtest", "--script", &path, "--minutes", "10", "--json"]);
+        let value = json(&output);
+        (value["effects_hash"].clone(), value["state_hash"].clone(), value["orders"].clone())
+    };
+    for name in ["imbalance_maker", "ema_cross"] {
+        let lua = hashes(&format!("lua/{name}.luau"));
+        assert_eq!(lua, hashes(&format!("lua/{name}.luau")), "{name} repeats itself");
+        assert_eq!(lua, hashes(&format!("rhai/{name}.rhai")), "{name} in both languages");
+    }
+}
+
+#[test]
+fn reports_and_tables_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (html, csv, parquet) = (at("out.html"), at("trades.csv"), at("trades.parquet"));
+    for trades in [&csv, &parquet] {
+        let output = tercel(&[
+            "backtest",
+            "--minutes",
+            "3",
+            "--report",
+            &html,
+            "--trades",
+            trades,
+            "--equity",
+            &at("equity.csv"),
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.contains("imbalance_maker") && page.len() > 50_000);
+    let trades = std::fs::read_to_string(&csv).unwrap();
+    assert!(trades.starts_with("time_ns,side,price,quantity,fee,role,order_id"));
+    assert_eq!(&std::fs::read(&parquet).unwrap()[..4], b"PAR1");
+}
+
+#[test]
+fn wrong_input_is_told_with_its_remedy_and_code_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("x.toml");
+    std::fs::write(&config, "[account]\nleverge = 3\n").unwrap();
+    let garbage = folder.path().join("garbage.csv");
+    std::fs::write(&garbage, "hello\nworld\n").unwrap();
+    for (arguments, wanted) in [
+        (vec!["backtest", "--set", "fast"], "NAME=VALUE"),
+        (vec!["backtest", "--set", "quantty=1"], "quantity"),
+        (vec!["backtest", "--config", config.to_str().unwrap()], "line 2"),
+        (vec!["backtest", "--data", "no/such/file.csv"], "no/such/file.csv"),
+        (vec!["inspect", garbage.to_str().unwrap()], "not a format known"),
+        (vec!["check", "strategy.py"], ".luau"),
+        (vec!["new", "Bad-Name"], "lower-case"),
+    ] {
+        let output = tercel(&arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(wanted), "{arguments:?}: {error}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_new_script_of_either_language_is_sound_and_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().display().to_string();
+    for (lang, ending) in [("lua", "luau"), ("rhai", "rhai")] {
+        let output = tercel(&["new", "mine", "--lang", lang, "--folder", &root]);
+        assert_eq!(output.status.code(), Some(0));
+        let path = folder.path().join(format!("mine.{ending}")).display().to_string();
+        let checked = json(&tercel(&["check", &path, "--json"]));
+        assert_eq!((&checked["ok"], &checked["name"]), (&Value::from(true), &Value::from("mine")));
+        let output = tercel(&["backtest", "--script", &path, "--minutes", "30", "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn a_script_with_an_error_is_a_negative_answer_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.luau");
+    std::fs::write(&path, "strategy { name = \"x\" }\n\nfunction on_bar(\n").unwrap();
+    let output = tercel(&["check", path.to_str().unwrap(), "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let value = json(&output);
+    assert_eq!(value["ok"], Value::from(false));
+    assert!(value["line"].as_u64().unwrap() >= 3, "{value}");
+}
+
+#[test]
+fn import_and_inspect_agree_on_what_is_in_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let bars = folder.path().join("bars.csv");
+    let mut text = "time,open,high,low,close,volume\n".to_owned();
+    for n in 0..100 {
+        let (at, price) = (1_700_000_000_000_i64 + n * 60_000, 100 + n % 7);
+        text += &format!("{at},{price}.5,{}.5,{}.5,{price}.25,1.5\n", price + 1, price - 1);
+    }
+    text += "nonsense\n";
+    std::fs::write(&bars, text).unwrap();
+    let tape = folder.path().join("bars.tape").display().to_string();
+    let bars = bars.display().to_string();
+    let output = tercel(&["import", &bars, "--output", &tape, "--json"]);
+    assert_eq!(json(&output)["bad_lines"], Value::from(1));
+    let (text, tape) = (
+        json(&tercel(&["inspect", &bars, "--json"])),
+        json(&tercel(&["inspect", &tape, "--book-at", "end", "--json"])),
+    );
+    assert_eq!((&text["events"], &text["bars"]), (&tape["events"], &Value::from(100)));
+    assert_eq!(tape["book"]["bid_levels"], Value::from(0));
+}
