@@ -45,7 +45,8 @@ pub(crate) fn write_html(input: &ReportInput<'_>, mut out: impl Write) -> io::Re
     ] {
         writeln!(out, "{part}")?;
     }
-    let facts = tables::facts("Data", input.data) + &tables::facts("Parameters", input.parameters);
+    let facts = [tables::facts("Data", input.data), tables::facts("Parameters", input.parameters)];
+    let facts = facts.concat();
     write!(
         out,
         "<div class=\"columns\">{facts}</div>\n</main>\n\

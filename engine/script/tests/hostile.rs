@@ -119,15 +119,25 @@ fn corpus(language: &str) -> Vec<PathBuf> {
 
 #[test]
 fn hostile_luau_scripts_are_contained() {
-    let paths = corpus("lua");
+    contain("lua", Language::Luau, "-- expect: ");
+}
+
+#[test]
+fn hostile_rhai_scripts_are_contained() {
+    contain("rhai", Language::Rhai, "// expect: ");
+}
+
+/// Runs the corpus of a language; the first line of each script says what must become of it.
+fn contain(folder: &str, language: Language, mark: &str) {
+    let paths = corpus(folder);
     let (mut failures, mut times) = (Vec::new(), Vec::new());
     for path in &paths {
         let file = path.file_name().unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(path).unwrap();
-        let expected = text.lines().next().and_then(|line| line.strip_prefix("-- expect: "));
+        let expected = text.lines().next().and_then(|line| line.strip_prefix(mark));
         let expected: Vec<_> = expected.unwrap_or("refused error").split(' ').collect();
         let begin = cpu_ns();
-        let script = Script::load(path, &Limits::of(Language::Luau));
+        let script = Script::load(path, &Limits::of(language));
         let (outcome, ms) = run(script, &file, cpu_ns() - begin);
         times.push((ms, file.clone()));
         if ms > MAX_MS {
@@ -145,7 +155,11 @@ fn hostile_luau_scripts_are_contained() {
     times.sort();
     let slowest: Vec<_> =
         times.iter().rev().take(3).map(|(ms, file)| format!("{file} {ms} ms")).collect();
-    println!("{} hostile Luau scripts contained; the slowest: {}", paths.len(), slowest.join(", "));
+    println!(
+        "{} hostile {folder} scripts contained; the slowest: {}",
+        paths.len(),
+        slowest.join(", ")
+    );
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(paths.len() >= 40);
 }

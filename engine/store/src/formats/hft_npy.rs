@@ -1,8 +1,10 @@
 //! hftbacktest's event arrays: `.npy`, or `data.npy` inside `.npz`.
 //!
 //! A row is 64 bytes, little-endian: `ev, exch_ts, local_ts, px, qty, order_id, ival, fval`. Its
-//! prices are floats; each becomes the shortest decimal that reads back as that float. A clear of one
-//! side is taken as one of both, and counted.
+//! prices are floats; each becomes the shortest decimal that reads back as that float. Rows that stand
+//! in the array twice, once for each clock, are read where they are meant for ours. A clear of one
+//! side is taken as one of both, unless it follows the other side's clear and levels: then that one
+//! has emptied this side already.
 
 use std::io::Read;
 
@@ -22,6 +24,10 @@ const ROW: usize = 64;
 const LONGEST_HEADER: usize = 1 << 16;
 const FIELDS: [&str; 8] = ["ev", "exch_ts", "local_ts", "px", "qty", "order_id", "ival", "fval"];
 
+/// The row is an event at the venue.
+const EXCH: u64 = 1 << 31;
+/// The row is an event at our end.
+const LOCAL: u64 = 1 << 30;
 const BUY: u64 = 1 << 29;
 const SELL: u64 = 1 << 28;
 
@@ -33,6 +39,8 @@ pub(crate) struct HftNpy {
     report: Report,
     n_rows: u64,
     accept_truncated: bool,
+    /// The side whose clear both sides' was taken from, while only its levels have come since.
+    cleared: Option<Side>,
 }
 
 impl HftNpy {
@@ -71,6 +79,7 @@ impl HftNpy {
             report: Report::default(),
             n_rows,
             accept_truncated,
+            cleared: None,
         })
     }
 }
@@ -116,12 +125,15 @@ impl Importer for HftNpy {
         self.report.n_lines += 1;
         match event(&row) {
             Ok(Some((event, side))) => {
-                if event.data == (RawData::Clear { seq: 0 }) && side.is_some() {
-                    self.report.count("clears of one side, taken as of both");
+                if self.is_cleared_already(&event.data, side, row[0]) {
+                    self.report.count("clears of a side that was empty already");
+                } else {
+                    out.push(event);
                 }
-                out.push(event);
             }
-            Ok(None) => self.report.count("rows of other kinds than depth and trades"),
+            Ok(None) => self
+                .report
+                .count("rows of other kinds than depth and trades, or for the venue's clock alone"),
             Err(what) => self.report.refuse(&self.name, self.report.n_lines, what),
         }
         Ok(true)
@@ -133,6 +145,26 @@ impl Importer for HftNpy {
 
     fn report(&self) -> &Report {
         &self.report
+    }
+}
+
+impl HftNpy {
+    /// Keeps track of clears of one side; returns whether this is one that changes nothing.
+    fn is_cleared_already(&mut self, data: &RawData, side: Option<Side>, kind: u8) -> bool {
+        const SNAPSHOT_LEVEL: u8 = 4;
+        match (data, side) {
+            (RawData::Clear { .. }, Some(side)) => {
+                if self.cleared.take() == Some(side.opposite()) {
+                    return true;
+                }
+                self.report.count("clears of one side, taken as of both");
+                self.cleared = Some(side);
+            }
+            (RawData::Level { side, .. }, _)
+                if kind == SNAPSHOT_LEVEL && self.cleared == Some(*side) => {}
+            _ => self.cleared = None,
+        }
+        false
     }
 }
 
@@ -149,6 +181,9 @@ fn event(row: &[u8; ROW]) -> Result<Option<(RawEvent, Option<Side>)>, String> {
         value.ok_or_else(|| format!("{} `{}` is not a decimal number", FIELDS[n], float(n)))
     };
     let ev = u64::from_le_bytes(bytes(0));
+    if ev & EXCH != 0 && ev & LOCAL == 0 {
+        return Ok(None);
+    }
     let side = match (ev & BUY != 0, ev & SELL != 0) {
         (true, false) => Some(Side::Buy),
         (false, true) => Some(Side::Sell),

@@ -220,7 +220,8 @@ impl BinanceWs {
             mark: decimal(fields.price, "p")?,
             index: Dec::parse(fields.index).unwrap_or_default(),
         };
-        let venue_at = fields.venue_at().unwrap_or(at);
+        // Its `T` is the next funding time, not the message's.
+        let venue_at = fields.message_at().unwrap_or(at);
         out.push(RawEvent { symbol, venue_at, received_at: at, data });
         Ok(())
     }

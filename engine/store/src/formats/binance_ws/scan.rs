@@ -59,6 +59,12 @@ impl<'a> Fields<'a> {
         ms.checked_mul(Nanos::MILLI).map(Nanos)
     }
 
+    /// Returns when the message was made.
+    pub(super) fn message_at(&self) -> Option<Nanos> {
+        let ms = i64::try_from(self.event_ms?).ok()?;
+        ms.checked_mul(Nanos::MILLI).map(Nanos)
+    }
+
     pub(super) const fn is_futures(&self) -> bool {
         self.previous_id.is_some()
             || self.has_type
