@@ -84,11 +84,12 @@ fn engine(strategy: Box<dyn Strategy>) -> (Engine, Effects) {
 fn book_event(c: &mut Criterion) {
     let (mut engine, mut effects) = engine(Box::new(Watcher(0)));
     let events: Vec<_> = (0..64).map(|n| level(0, 0, Side::Buy, 9_999 - n % 8, 5 + n)).collect();
-    let mut seq = 0;
+    let (mut seq, mut at) = (0, 0);
     c.bench_function("handle: level near the touch, strategy called", |b| {
         b.iter(|| {
             seq += 1;
-            let event = &events[seq as usize % events.len()];
+            at = (at + 1) % events.len();
+            let event = &events[at];
             engine.handle(Seq(seq), Nanos(0), black_box(event), &mut effects);
         });
     });

@@ -1,10 +1,6 @@
 //! The bar backtest of the EMA/RSI strategy against an independent calculation in Python, trade by
 //! trade.
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a skipped test says so, and a failed unwrap is a failed test"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::path::Path;
 use std::process::Command;

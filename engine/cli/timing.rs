@@ -11,7 +11,10 @@ use crate::report::LatencyRow;
 
 /// The histograms of a run.
 #[derive(Clone, Debug)]
-pub(crate) struct HookTimes(Rc<RefCell<Vec<(&'static str, Histogram<u64>)>>>);
+pub(crate) struct HookTimes(Rc<RefCell<Vec<HookTime>>>);
+
+/// A hook's name and how long its calls took, in nanoseconds.
+type HookTime = (&'static str, Histogram<u64>);
 
 impl HookTimes {
     /// Returns empty histograms.
@@ -27,7 +30,7 @@ impl HookTimes {
 
     /// Returns the percentiles of each hook that was called.
     pub(crate) fn rows(&self) -> Vec<LatencyRow> {
-        let row = |(name, times): &(&'static str, Histogram<u64>)| LatencyRow {
+        let row = |(name, times): &HookTime| LatencyRow {
             name: (*name).to_owned(),
             count: times.len(),
             p50_ns: times.value_at_quantile(0.5),

@@ -63,7 +63,6 @@ pub(crate) fn write_fills_csv(input: &ReportInput<'_>, out: impl Write) -> Resul
             fill.slippage.to_string(),
             middle(fill.mid_x2_at_send),
             middle(fill.mid_x2_at_fill),
-            fill.order.to_string(),
             fill.trade_id.to_string(),
         ])?;
     }

@@ -221,8 +221,8 @@ fn json_and_csv_are_exact() {
     let mut reader = csv::Reader::from_reader(fills.as_slice());
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), sample.recording.fills.len());
-    assert_eq!(&rows[0][3], "BTC,\"USDT\"");
-    let fees: Decimal = rows.iter().map(|row| row[9].parse::<Decimal>().unwrap()).sum();
+    assert_eq!(&rows[0][7], "BTC,\"USDT\"");
+    let fees: Decimal = rows.iter().map(|row| row[4].parse::<Decimal>().unwrap()).sum();
     assert_eq!(fees, metrics.fees.to_decimal());
 
     let mut trips = Vec::new();

@@ -51,10 +51,8 @@ macro_rules! define {
         $self.engine.register_fn(
             $name,
             move |context: NativeCallContext<'_> $(, $argument: Dynamic)*| -> Answer {
-                let result = {
-                    let $host = &mut *host.borrow_mut();
-                    (|| -> HostResult<Dynamic> { $body })()
-                };
+                let body = |$host: &mut Host| -> HostResult<Dynamic> { $body };
+                let result = body(&mut host.borrow_mut());
                 result.map_err(|error| raise(&context, &host, error))
             },
         );
@@ -319,9 +317,12 @@ impl Functions<'_> {
         });
     }
 
-    /// Takes the place of functions of the core library that scripts do not get.
+    /// Takes the place of a function of the core library that scripts do not get. Typed, because
+    /// the library's own is, and an exact match goes first.
     fn refused(&mut self) {
-        define!(self, "sleep", |_host, _seconds| Err(HostError::wrong("sleep is not allowed")));
+        let refuse = || -> Answer { Err("sleep is not allowed".into()) };
+        self.engine.register_fn("sleep", move |_: rhai::INT| refuse());
+        self.engine.register_fn("sleep", move |_: rhai::FLOAT| refuse());
     }
 }
 
