@@ -12,7 +12,7 @@ use crate::commands::print;
 use crate::data::DataOptions;
 use crate::exit::{Answer, Outcome, input};
 
-use workload::{Measured, Workload};
+use workload::{Measured, Variant, Workload};
 
 /// Measure whole backtests on one thread: events a CPU second, native and scripted.
 ///
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Runs of each, of which the median counts.
     #[arg(long, default_value_t = 5)]
     runs: u32,
+    /// Measure this kind of strategy alone.
+    #[arg(long)]
+    strategy: Option<Variant>,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -71,7 +74,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         vec![Workload::of_files(&args.data, &args.options)?]
     };
     for workload in &workloads {
-        for variant in workload.variants() {
+        let wanted = |variant: &&Variant| args.strategy.is_none_or(|only| only == **variant);
+        for variant in workload.variants().iter().filter(wanted) {
             let mut runs = Vec::new();
             for _ in 0..args.runs {
                 runs.push(workload.measure(variant)?);

@@ -34,12 +34,23 @@ pub(crate) struct ApprovedOrder {
     pub(crate) order: Order,
 }
 
+/// Who wants an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// A strategy; every limit holds.
+    Strategy,
+    /// The operator, who closes a position while its other orders are being cancelled. Limits of
+    /// position and exposure, which those orders may still use up, must not stand in the way.
+    Flatten,
+}
+
 /// Judges a new order. Allocates nothing; O(working orders of the instrument).
 pub(crate) fn approve_new(
     state: &State,
     strategy: StrategyId,
     id: ClientOrderId,
     spec: &OrderSpec,
+    origin: Origin,
     now: Nanos,
 ) -> Result<ApprovedOrder, RiskReject> {
     let own = &state.strategies[strategy.index()];
@@ -61,6 +72,9 @@ pub(crate) fn approve_new(
     for scope in [&own.scope, &account.scope, &state.scope] {
         check_open_orders(scope)?;
         check_limits(scope, &candidate, now)?;
+        if origin == Origin::Strategy {
+            check_exposure(scope, &candidate)?;
+        }
     }
     check_self_cross(state, strategy, &candidate, None)?;
     if account.check_balance {
@@ -97,6 +111,7 @@ pub(crate) fn approve_replace(
     candidate.check_market()?;
     for scope in [&own.scope, &account.scope, &state.scope] {
         check_limits(scope, &candidate, now)?;
+        check_exposure(scope, &candidate)?;
     }
     check_self_cross(state, strategy, &candidate, Some(id))?;
     if account.check_balance {
@@ -138,8 +153,9 @@ struct Candidate<'a> {
     /// What it is valued at: its limit, its trigger, or the touch that it would take.
     price: Price,
     notional: Notional,
-    /// What it adds to the open quantity: all of it, or what a replace adds. A reduce-only order
-    /// adds nothing, because the venue shrinks it to the position.
+    /// What it adds to the open quantity: all of it, or what a replace adds. Reduce-only orders
+    /// count like others: the venue shrinks them to the position, but what else is open may have
+    /// used that up, or may still trade after them.
     added: Quantity,
 }
 
@@ -164,8 +180,7 @@ impl<'a> Candidate<'a> {
             }
         };
         let notional = instrument.notional(price, spec.qty).ok_or(RiskReject::Overflow)?;
-        let added =
-            if spec.reduce_only { Quantity(0) } else { Quantity((spec.qty.0 - replaced.0).max(0)) };
+        let added = Quantity((spec.qty.0 - replaced.0).max(0));
         Ok(Self { instrument, market, spec, price, notional, added })
     }
 
@@ -273,7 +288,6 @@ fn check_limits(
     if let Some(limit_bps) = limits.price_collar_bps {
         check_collar(scope, candidate, limit_bps)?;
     }
-    check_exposure(state, candidate)?;
     check_pace(state, candidate, now)
 }
 

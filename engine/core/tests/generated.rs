@@ -35,7 +35,6 @@ struct Run {
     by_strategy: BTreeMap<(u16, u16), i64>,
     sides: BTreeMap<ClientOrderId, (u16, Side, InstrumentId)>,
     sent_at: Vec<i64>,
-    may_reduce: bool,
 }
 
 impl Run {
@@ -56,7 +55,6 @@ impl Run {
             by_strategy: BTreeMap::new(),
             sides: BTreeMap::new(),
             sent_at: Vec::new(),
-            may_reduce: config.limits.gross_exposure.is_none(),
         };
         for idx in 0..config.strategies.len() {
             let id = StrategyId(u16::try_from(idx).unwrap());
@@ -149,8 +147,7 @@ impl Run {
             qty,
             tif: TimeInForce::Gtc,
             post_only: false,
-            // This venue does not shrink them to the position, so limits cannot count on it.
-            reduce_only: self.may_reduce && self.random.chance(10),
+            reduce_only: self.random.chance(10),
         }
     }
 
@@ -207,7 +204,7 @@ impl Run {
             state
                 .orders
                 .all_working()
-                .filter(|order| order.spec.side == side && !order.spec.reduce_only)
+                .filter(|order| order.spec.side == side)
                 .filter(|order| wanted(order))
                 .map(|order| order.exposed_qty().0)
                 .sum()

@@ -28,7 +28,7 @@ pub(super) struct Workload {
 }
 
 /// Who trades.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub(super) enum Variant {
     /// A compiled strategy.
     Native,

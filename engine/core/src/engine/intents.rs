@@ -11,7 +11,7 @@ use crate::limits::RiskReject;
 use crate::num::{Nanos, Price, Quantity};
 use crate::order::{OrderRequest, OrderSpec};
 use crate::orders::{Order, Replacement};
-use crate::risk::{self, Approved};
+use crate::risk::{self, Approved, Origin};
 use crate::strategy::OrderChange;
 use crate::timers::Timer;
 use crate::value::Value;
@@ -24,7 +24,9 @@ impl Engine {
         let mut timers_changed = false;
         for intent in intents.drain() {
             match intent {
-                Intent::Place { id, spec } => self.place(strategy, id, &spec, now, effects),
+                Intent::Place { id, spec } => {
+                    self.place(strategy, id, &spec, Origin::Strategy, now, effects);
+                }
                 Intent::Unrepresentable { id, .. } => {
                     self.refuse(strategy, id, RiskReject::Precision, effects);
                 }
@@ -90,11 +92,12 @@ impl Engine {
         strategy: StrategyId,
         id: ClientOrderId,
         spec: &OrderSpec,
+        origin: Origin,
         now: Nanos,
         effects: &mut Effects,
     ) {
         self.roll_days(strategy, now);
-        match risk::approve_new(&self.state, strategy, id, spec, now) {
+        match risk::approve_new(&self.state, strategy, id, spec, origin, now) {
             Ok(approved) => {
                 let order = approved.order;
                 self.state.orders.insert(order);
@@ -189,9 +192,7 @@ impl Engine {
     pub(super) fn reserve(&mut self, before: Option<&Order>, after: &Order) {
         let instrument = &self.state.instruments[after.spec.instrument.index()];
         let account = &mut self.state.accounts[after.account.index()];
-        let exposed =
-            |order: &Order| if order.spec.reduce_only { 0 } else { order.exposed_qty().0 };
-        let delta = exposed(after) - before.map_or(0, exposed);
+        let delta = after.exposed_qty().0 - before.map_or(0, |before| before.exposed_qty().0);
         let opened =
             i64::from(after.is_working()) - i64::from(before.is_some_and(Order::is_working));
         let price = after.spec.kind.limit_price().unwrap_or(after.reference_px);

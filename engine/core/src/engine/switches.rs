@@ -7,6 +7,7 @@ use crate::ids::StrategyId;
 use crate::limits::{RiskLimits, TradingState};
 use crate::num::{Nanos, Side};
 use crate::order::OrderSpec;
+use crate::risk::Origin;
 use crate::scope::ScopeState;
 use crate::strategy::StrategyEvent;
 
@@ -158,7 +159,7 @@ impl Engine {
                 OrderSpec { reduce_only: true, ..OrderSpec::market(instrument, side, qty.abs()) };
             let order_id = self.state.next_order_id;
             self.state.next_order_id = order_id.plus(1);
-            self.place(id, order_id, &spec, now, effects);
+            self.place(id, order_id, &spec, Origin::Flatten, now, effects);
         }
     }
 
