@@ -109,7 +109,7 @@ impl Member {
         let consumed = Arc::new(AtomicU64::new(0));
         let file = || -> Result<_, StoreError> {
             let file = File::open(&self.path).map_err(io)?;
-            Ok(BufReader::with_capacity(BUFFER, Counted { inner: file, n: Arc::clone(&consumed) }))
+            Ok(Counted { inner: BufReader::with_capacity(BUFFER, file), n: Arc::clone(&consumed) })
         };
         let inner: Box<dyn BufRead> = match self.container {
             Container::Plain => Box::new(file()?),
@@ -123,7 +123,8 @@ impl Member {
             }
             Container::Zip => {
                 let name = self.name.clone().unwrap_or_default();
-                Box::new(BufReader::with_capacity(BUFFER, ZipMember::open(&self.path, &name)?))
+                let member = ZipMember::open(&self.path, &name, Arc::clone(&consumed))?;
+                Box::new(BufReader::with_capacity(BUFFER, member))
             }
         };
         Ok(Unwrapped { path: self.path.clone(), inner, consumed })
@@ -154,16 +155,24 @@ impl Unwrapped {
 
     /// Says what a failed read means: a cut file, a damaged one, or a failing disk.
     pub(crate) fn explain(&self, error: std::io::Error) -> StoreError {
-        let offset = self.consumed.load(Ordering::Relaxed);
-        let path = self.path.clone();
-        match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => StoreError::Truncated { path, offset },
-            std::io::ErrorKind::InvalidData
-            | std::io::ErrorKind::InvalidInput
-            | std::io::ErrorKind::Other => {
-                StoreError::Corrupt { path, offset, what: error.to_string() }
+        self.explainer()(error)
+    }
+
+    /// Returns what explains failed reads while this is borrowed for reading.
+    pub(crate) fn explainer(&self) -> impl Fn(std::io::Error) -> StoreError + use<> {
+        let (path, consumed) = (self.path.clone(), Arc::clone(&self.consumed));
+        move |error| {
+            let offset = consumed.load(Ordering::Relaxed);
+            let path = path.clone();
+            match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => StoreError::Truncated { path, offset },
+                std::io::ErrorKind::InvalidData
+                | std::io::ErrorKind::InvalidInput
+                | std::io::ErrorKind::Other => {
+                    StoreError::Corrupt { path, offset, what: error.to_string() }
+                }
+                _ => StoreError::Io { path, source: error },
             }
-            _ => StoreError::Io { path, source: error },
         }
     }
 }
@@ -184,13 +193,13 @@ impl BufRead for Unwrapped {
     }
 }
 
-/// Counts what was read of the file on disk, to say where it is damaged.
-struct Counted {
-    inner: File,
+/// Counts what was taken of the file on disk, to say where it is damaged.
+struct Counted<R> {
+    inner: R,
     n: Arc<AtomicU64>,
 }
 
-impl Read for Counted {
+impl<R: BufRead> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.inner.read(buffer)?;
         self.n.fetch_add(n as u64, Ordering::Relaxed);
@@ -198,60 +207,107 @@ impl Read for Counted {
     }
 }
 
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.n.fetch_add(amount as u64, Ordering::Relaxed);
+        self.inner.consume(amount);
+    }
+}
+
 type Archive = zip::ZipArchive<BufReader<File>>;
 
 fn open_archive(path: &Path) -> Result<Archive, StoreError> {
-    let file = File::open(path).map_err(|error| StoreError::io(path, error))?;
-    zip::ZipArchive::new(BufReader::new(file)).map_err(|error| StoreError::Corrupt {
-        path: path.to_owned(),
-        offset: 0,
-        what: format!("zip directory: {error}"),
+    let io = |error| StoreError::io(path, error);
+    let file = File::open(path).map_err(io)?;
+    let len = file.metadata().map_err(io)?.len();
+    zip::ZipArchive::new(BufReader::new(file)).map_err(|error| match error {
+        zip::result::ZipError::Io(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
+            StoreError::io(path, source)
+        }
+        // The directory is the last thing in an archive: without it, the end is missing.
+        _ => StoreError::Truncated { path: path.to_owned(), offset: len },
     })
 }
 
-/// One member of an archive, decompressed as it is read.
+/// One member of an archive, decompressed as it is read, and checked at its end.
 ///
 /// The archive lends its members out, which a value that owns both cannot express; so the member's
 /// place is looked up once, and its raw bytes are decompressed here.
-enum ZipMember {
-    Stored(std::io::Take<File>),
-    Deflated(flate2::read::DeflateDecoder<std::io::Take<File>>),
+struct ZipMember {
+    bytes: Packed,
+    expected_len: u64,
+    expected_crc: u32,
+    len: u64,
+    crc: crc32fast::Hasher,
+}
+
+type Section = Counted<BufReader<std::io::Take<File>>>;
+
+enum Packed {
+    Stored(Section),
+    Deflated(flate2::bufread::DeflateDecoder<Section>),
 }
 
 impl ZipMember {
-    fn open(path: &Path, name: &str) -> Result<Self, StoreError> {
+    fn open(path: &Path, name: &str, consumed: Arc<AtomicU64>) -> Result<Self, StoreError> {
         use std::io::{Seek, SeekFrom};
         let io = |error| StoreError::io(path, error);
         let mut archive = open_archive(path)?;
-        let (start, len, method) = {
-            let corrupt = |what: String| StoreError::Corrupt { path: path.into(), offset: 0, what };
-            let member = archive.by_name(name).map_err(|error| corrupt(error.to_string()))?;
-            let start = member.data_start();
-            let start = start.ok_or_else(|| corrupt(format!("{name} has no data")))?;
-            (start, member.compressed_size(), member.compression())
-        };
+        let refused =
+            |offset, what: String| StoreError::Corrupt { path: path.into(), offset, what };
+        let member = archive
+            .by_name(name)
+            .map_err(|error| refused(0, format!("{name} in the archive: {error}")))?;
+        let start = member.data_start();
+        let start = start.ok_or_else(|| refused(0, format!("{name} has no data")))?;
+        if member.encrypted() {
+            return Err(refused(start, format!("{name} is encrypted")));
+        }
+        let (packed_len, method) = (member.compressed_size(), member.compression());
+        let (expected_len, expected_crc) = (member.size(), member.crc32());
+        drop(member);
         let mut file = File::open(path).map_err(io)?;
         file.seek(SeekFrom::Start(start)).map_err(io)?;
-        let section = file.take(len);
-        match method {
-            zip::CompressionMethod::Stored => Ok(Self::Stored(section)),
+        consumed.store(start, Ordering::Relaxed);
+        let inner = BufReader::with_capacity(BUFFER, file.take(packed_len));
+        let section = Counted { inner, n: consumed };
+        let bytes = match method {
+            zip::CompressionMethod::Stored => Packed::Stored(section),
             zip::CompressionMethod::Deflated => {
-                Ok(Self::Deflated(flate2::read::DeflateDecoder::new(section)))
+                Packed::Deflated(flate2::bufread::DeflateDecoder::new(section))
             }
-            other => Err(StoreError::Corrupt {
-                path: path.to_owned(),
-                offset: start,
-                what: format!("{name} is compressed by {other}; only deflate and stored are read"),
-            }),
-        }
+            other => {
+                let what =
+                    format!("{name} is compressed by {other}; only deflate and stored are read");
+                return Err(refused(start, what));
+            }
+        };
+        let crc = crc32fast::Hasher::new();
+        Ok(Self { bytes, expected_len, expected_crc, len: 0, crc })
     }
 }
 
 impl Read for ZipMember {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Stored(section) => section.read(buffer),
-            Self::Deflated(decoder) => decoder.read(buffer),
+        let n = match &mut self.bytes {
+            Packed::Stored(section) => section.read(buffer)?,
+            Packed::Deflated(decoder) => decoder.read(buffer)?,
+        };
+        self.crc.update(&buffer[..n]);
+        self.len += n as u64;
+        if n == 0 && !buffer.is_empty() {
+            if self.len < self.expected_len {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            if self.len != self.expected_len || self.crc.clone().finalize() != self.expected_crc {
+                let what = "the member's checksum does not fit";
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+            }
         }
+        Ok(n)
     }
 }

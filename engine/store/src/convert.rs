@@ -41,6 +41,11 @@ impl Converter {
         Some(Self { instrument, tick: Step::new(tick)?, lot: Step::new(lot)?, bar_ns })
     }
 
+    /// Returns the instrument that the events become of.
+    pub(crate) const fn instrument(&self) -> InstrumentId {
+        self.instrument
+    }
+
     /// Converts an event.
     pub(crate) fn convert(&self, raw: &RawEvent) -> Result<MarketEvent, OffGrid> {
         let (mut venue_at, mut received_at) = (raw.venue_at, raw.received_at);
@@ -81,6 +86,7 @@ impl Converter {
             RawData::Mark { mark, index } => {
                 MarketData::Mark { mark: self.rounded(mark), index: self.rounded(index) }
             }
+            RawData::Funding { rate_e12 } => MarketData::Funding { rate_e12 },
         };
         Ok(MarketEvent { venue_at, received_at, instrument: self.instrument, data })
     }

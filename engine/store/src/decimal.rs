@@ -74,6 +74,15 @@ impl Dec {
         self
     }
 
+    /// Returns whether the value is greater, whatever the scales.
+    pub(crate) fn is_above(self, other: Self) -> bool {
+        let scale = self.scale.max(other.scale);
+        let at_scale = |dec: Self| {
+            i128::from(dec.mantissa) * i128::from(POW10[usize::from(scale - dec.scale)])
+        };
+        at_scale(self) > at_scale(other)
+    }
+
     /// Returns the decimal with its sign turned.
     #[must_use]
     pub const fn negated(self) -> Self {

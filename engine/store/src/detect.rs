@@ -1,6 +1,6 @@
 //! Which format a file has: told by its first bytes and lines, and said.
 
-use crate::container::{Container, Member};
+use crate::container::Member;
 use crate::error::StoreError;
 use crate::formats::{
     binance_csv, binance_ws, bitstamp_orders, dbn_mbo, hft_npy, lobster, ohlcv_csv, parquet_rows,
@@ -68,6 +68,28 @@ impl Format {
         (Self::Parquet, "parquet"),
     ];
 
+    /// Returns whether its files say which symbols they are about.
+    pub(crate) const fn names_symbols(self) -> bool {
+        match self {
+            Self::Tape
+            | Self::BinanceWs
+            | Self::Lobster
+            | Self::DbnMbo
+            | Self::TardisBook
+            | Self::TardisTrades
+            | Self::TardisQuotes
+            | Self::Parquet => true,
+            Self::BinanceAggTrades
+            | Self::BinanceTrades
+            | Self::BinanceKlines
+            | Self::BinanceBookTicker
+            | Self::BitstampOrders
+            | Self::Ohlcv
+            | Self::Trades
+            | Self::HftNpy => false,
+        }
+    }
+
     /// Returns its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -96,10 +118,10 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
         has_header,
         time_unit: None,
     };
-    if member.container == Container::Plain && tape::is_tape(&member.path)? {
+    let magic = lines::magic(member)?;
+    if magic.starts_with(tape::MAGIC) {
         return Ok(found(Format::Tape, false));
     }
-    let magic = lines::magic(member)?;
     if magic.starts_with(dbn_mbo::MAGIC) {
         return Ok(found(Format::DbnMbo, false));
     }

@@ -20,9 +20,11 @@ mod options;
 mod raw;
 mod reader;
 mod report;
+mod source;
 mod survey;
 mod tape;
 mod time;
+mod window;
 
 pub use container::{Container, Member, Unwrapped};
 pub use decimal::{Dec, parse_u64};

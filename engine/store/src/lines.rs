@@ -24,6 +24,11 @@ pub(crate) trait LineFormat {
 
     /// Returns the symbols seen so far.
     fn symbols(&self) -> &[RawSymbol];
+
+    /// Returns the unit of its times, where that was found in the data.
+    fn time_unit(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Reads a file line by line through a format.
@@ -109,6 +114,10 @@ impl<F: LineFormat> Importer for LineImporter<F> {
 
     fn symbols(&self) -> &[RawSymbol] {
         self.format.symbols()
+    }
+
+    fn time_unit(&self) -> Option<String> {
+        self.format.time_unit()
     }
 
     fn report(&self) -> &Report {

@@ -1,11 +1,8 @@
 //! What data is about: its instruments and assets.
 
-use rust_decimal::Decimal;
-use tercel_core::{AssetId, Instrument, InstrumentId, InstrumentKind, InstrumentSpec, VenueId};
+use tercel_core::{AssetId, Instrument, InstrumentId, InstrumentSpec};
 
 use crate::error::StoreError;
-use crate::options::OpenOptions;
-use crate::raw::RawSymbol;
 
 /// Instruments and assets of a data set. Events index the instruments.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,43 +44,10 @@ impl Metadata {
         let at = self.instruments.iter().position(|spec| spec.symbol == symbol)?;
         u16::try_from(at).ok().map(InstrumentId)
     }
-
-    /// Adds an instrument with what the format, the data and the user say of it.
-    pub(crate) fn add(
-        &mut self,
-        symbol: &RawSymbol,
-        tick: Decimal,
-        lot: Decimal,
-        options: &OpenOptions,
-    ) -> InstrumentId {
-        let (base, quote) = split_symbol(&symbol.name);
-        let (base, quote) = (self.asset(base), self.asset(quote));
-        let kind = options.kind.unwrap_or(symbol.kind);
-        self.instruments.push(InstrumentSpec {
-            symbol: symbol.name.clone(),
-            venue: VenueId(0),
-            kind,
-            base,
-            quote,
-            tick,
-            lot,
-            multiplier: match kind {
-                InstrumentKind::InversePerpetual => Decimal::from(symbol.multiplier),
-                InstrumentKind::Spot | InstrumentKind::LinearPerpetual => Decimal::ONE,
-            },
-            min_quantity: Decimal::ZERO,
-            max_quantity: Decimal::ZERO,
-            min_notional: Decimal::ZERO,
-            price_band_bps: 0,
-            maker_fee: options.maker_fee.unwrap_or_default(),
-            taker_fee: options.taker_fee.unwrap_or_default(),
-        });
-        InstrumentId(u16::try_from(self.instruments.len() - 1).unwrap_or(u16::MAX))
-    }
 }
 
 /// Splits a symbol into base and quote by the quotes that venues use; `USD` where none fits.
-fn split_symbol(symbol: &str) -> (&str, &str) {
+pub(crate) fn split_symbol(symbol: &str) -> (&str, &str) {
     const QUOTES: &[&str] = &[
         "USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "GBP", "TRY", "BRL", "JPY", "TMN", "IRT",
         "RLS", "BTC", "ETH", "BNB",

@@ -63,6 +63,9 @@ pub(crate) enum RawData {
         mark: Dec,
         index: Dec,
     },
+    Funding {
+        rate_e12: i64,
+    },
 }
 
 /// What a format knows of an instrument before its data is read.
@@ -70,6 +73,8 @@ pub(crate) enum RawData {
 pub(crate) struct RawSymbol {
     pub(crate) name: String,
     pub(crate) kind: InstrumentKind,
+    /// Whether the data tells the kind; otherwise it is assumed, and said to be.
+    pub(crate) is_kind_told: bool,
     /// Quote per contract of an inverse instrument, else 1.
     pub(crate) multiplier: i64,
     /// Tick and lot, where the format says them.
@@ -77,15 +82,21 @@ pub(crate) struct RawSymbol {
 }
 
 impl RawSymbol {
-    /// Returns a linear instrument of this name.
+    /// Returns an instrument of this name whose data does not tell its kind: taken for linear,
+    /// which can be sold short.
     pub(crate) fn linear(name: &str) -> Self {
-        let name = name.to_owned();
-        Self { name, kind: InstrumentKind::LinearPerpetual, multiplier: 1, steps: None }
+        Self {
+            name: name.to_owned(),
+            kind: InstrumentKind::LinearPerpetual,
+            is_kind_told: false,
+            multiplier: 1,
+            steps: None,
+        }
     }
 
     /// Returns a spot instrument of this name.
     pub(crate) fn spot(name: &str) -> Self {
-        Self { kind: InstrumentKind::Spot, ..Self::linear(name) }
+        Self { kind: InstrumentKind::Spot, is_kind_told: true, ..Self::linear(name) }
     }
 }
 
@@ -96,6 +107,11 @@ pub(crate) trait Importer {
 
     /// Returns the symbols seen so far; events index them.
     fn symbols(&self) -> &[RawSymbol];
+
+    /// Returns the unit of its times, where that was found in the data.
+    fn time_unit(&self) -> Option<String> {
+        None
+    }
 
     /// Returns what was noticed on the way.
     fn report(&self) -> &crate::Report;

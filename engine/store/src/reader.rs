@@ -1,25 +1,32 @@
 //! Opens data of any format in place and reads it as one stream of events.
 
-use std::path::{Path, PathBuf};
+mod instruments;
 
-use tercel_core::{Event, InstrumentId, MarketData, MarketEvent, Nanos};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tercel_core::{Event, Nanos};
 
 use crate::container::Member;
 use crate::convert::Converter;
 use crate::detect::{Detected, Format, detect};
 use crate::error::StoreError;
-use crate::formats;
+use crate::formats::{self, Pass};
 use crate::metadata::Metadata;
 use crate::options::OpenOptions;
-use crate::raw::{Importer, RawEvent};
 use crate::report::Report;
+use crate::source::{BLOCK, Content, Source};
 use crate::survey::{Survey, survey};
 use crate::tape::TapeReader;
+use crate::window::Window;
+
+use instruments::Instruments;
 
 /// Data of one or several files, read as one stream in order of receive time.
 ///
-/// Memory does not grow with the length of the data. Files that are not tapes are read twice: once
-/// for their symbols and steps, once for their events.
+/// Memory does not grow with the length of the data, and a file is open only while its events are
+/// due. Files that are not tapes are read twice: once for their symbols and steps, once for their
+/// events.
 #[derive(Debug)]
 pub struct Reader {
     metadata: Metadata,
@@ -27,72 +34,53 @@ pub struct Reader {
     findings: Vec<String>,
     sources: Vec<Source>,
     window: Window,
-    report: Report,
+    is_over: bool,
 }
-
-/// Events of one file on their way.
-struct Source {
-    input: Input,
-    events: Vec<Event>,
-    next: usize,
-    /// Receive times only grow within a file; where they do not, the last one is kept.
-    last_at: Nanos,
-    n_backwards: u64,
-}
-
-enum Input {
-    Tape {
-        reader: Box<TapeReader>,
-        ids: Vec<InstrumentId>,
-    },
-    Import {
-        importer: Box<dyn Importer>,
-        converters: Vec<Option<Converter>>,
-        raw: Vec<RawEvent>,
-        file: String,
-        report: Report,
-    },
-}
-
-impl std::fmt::Debug for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("next", &self.next).finish_non_exhaustive()
-    }
-}
-
-/// Events in one block, about.
-const BLOCK: usize = 4_096;
 
 impl Reader {
     /// Opens files of any known format, plain or inside gzip, zstd or zip.
     ///
     /// Several files become one stream in order of receive time, equal times in order of the paths.
-    /// A file whose symbol an earlier path has too goes on with that instrument.
+    /// A file whose symbol an earlier path has too goes on with that instrument, unless one of them
+    /// is known to be spot and the other not: then the latter is called `<symbol>-PERP` here.
     ///
     /// # Errors
     ///
     /// If a file cannot be read, has no known format, or disagrees with another.
     pub fn open(paths: &[PathBuf], options: &OpenOptions) -> Result<Self, StoreError> {
-        let mut reader = Self {
-            metadata: Metadata::default(),
-            detected: Vec::new(),
-            findings: Vec::new(),
-            sources: Vec::new(),
-            window: Window { from: options.from, to: options.to },
-            report: Report::default(),
-        };
         let mut plans = Vec::new();
         for path in paths {
             for member in members(path)? {
-                plans.push(reader.plan(&member, options)?);
+                plans.push(plan(&member, options)?);
             }
         }
-        reader.unite(&plans, options)?;
-        for plan in plans {
-            let source = reader.source(plan, options)?;
-            reader.sources.push(source);
+        let instruments = Instruments::of(&plans, options)?;
+        let options = Arc::new(options.clone());
+        let mut findings = instruments.findings.clone();
+        let mut sources = Vec::with_capacity(plans.len());
+        let mut detected = Vec::with_capacity(plans.len());
+        for (n, plan) in plans.into_iter().enumerate() {
+            detected.push(plan.detected.clone());
+            findings.extend(plan.findings(&options));
+            let starts_at = plan.starts_at();
+            let content = match plan.content {
+                Planned::Tape { .. } => Content::Tape { targets: instruments.targets(n)? },
+                Planned::Import(survey) => {
+                    let specs = &instruments.metadata.instruments;
+                    let targets = instruments.ids(n).map(|id| {
+                        let spec = specs.get(id?.index())?;
+                        let bar_ns = survey.bar_ns.unwrap_or(0);
+                        Some((Converter::new(id?, spec.tick, spec.lot, bar_ns)?, spec.venue))
+                    });
+                    Content::Import { targets: targets.collect(), symbols: survey.symbols }
+                }
+            };
+            sources.push(Source::new(plan.detected, content, starts_at, Arc::clone(&options)));
         }
-        Ok(reader)
+        let metadata = instruments.metadata;
+        let venues = metadata.instruments.iter().map(|spec| spec.venue).collect();
+        let window = Window::new(options.from, options.to, venues);
+        Ok(Self { metadata, detected, findings, sources, window, is_over: false })
     }
 
     /// Returns what the data is about.
@@ -116,225 +104,134 @@ impl Reader {
     /// Returns what was noticed so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        let mut report = self.report.clone();
-        for source in &self.sources {
-            match &source.input {
-                Input::Import { importer, report: converted, .. } => {
-                    report.merge(importer.report());
-                    report.merge(converted);
-                }
-                Input::Tape { reader, .. } => report.merge(reader.report()),
-            }
-            if source.n_backwards > 0 {
-                *report.counts.entry("receive times that went backwards").or_default() +=
-                    source.n_backwards;
-            }
-        }
+        let mut report = Report::default();
+        self.sources.iter().for_each(|source| source.report(&mut report));
         report
     }
 
     /// Appends the next events to `out` and returns how many; 0 at the end.
+    ///
+    /// About a block of them, more where a list is long. Does not allocate once `out` has grown.
     ///
     /// # Errors
     ///
     /// If a file is damaged or ends too early; the events before that were returned.
     pub fn read_block(&mut self, out: &mut Vec<Event>) -> Result<usize, StoreError> {
         let before = out.len();
-        if let [source] = &mut self.sources[..] {
+        while out.len() == before && !self.is_over {
             // One file needs no merging: its blocks pass as they are.
-            while out.len() == before {
-                if source.next < source.events.len() {
-                    out.extend(source.events.drain(..).skip(source.next));
-                    source.next = 0;
-                } else if !source.fill(out)? {
-                    return Ok(0);
-                }
-                self.window.apply(out, before);
-            }
-            return Ok(out.len() - before);
+            let more = match &mut self.sources[..] {
+                [source] => source.fill(out)?,
+                _ => self.merge(out)?,
+            };
+            self.is_over = self.window.apply(out, before) || !more;
         }
-        while out.len() - before < BLOCK {
-            let mut earliest: Option<(Nanos, usize)> = None;
-            for (idx, source) in self.sources.iter_mut().enumerate() {
-                if let Some(at) = source.peek()?
-                    && earliest.is_none_or(|(other, _)| at < other)
-                {
-                    earliest = Some((at, idx));
-                }
-            }
-            let Some((_, idx)) = earliest else { break };
-            let source = &mut self.sources[idx];
-            out.push(source.events[source.next].clone());
-            source.next += 1;
-            if out.len() - before == BLOCK || source.next == source.events.len() {
-                let n = out.len();
-                self.window.apply(out, before);
-                if out.len() == before && n > before {
-                    continue;
-                }
-            }
-        }
-        self.window.apply(out, before);
         Ok(out.len() - before)
     }
 
-    fn plan(&mut self, member: &Member, options: &OpenOptions) -> Result<Plan, StoreError> {
-        let detected = detect(member, options)?;
-        self.detected.push(detected.clone());
-        if detected.format == Format::Tape {
-            let reader = TapeReader::open(&member.path, options.accept_truncated)?;
-            return Ok(Plan { detected, content: Content::Tape(Box::new(reader)) });
-        }
-        let mut importer = formats::open(&detected, options, false)?;
-        let survey = survey(importer.as_mut())?;
-        if survey.n_events == 0 && survey.report.n_bad > 0 || survey.symbols.is_empty() {
-            let first = survey.report.bad_lines.first();
-            return Err(StoreError::Empty {
-                path: member.path.clone(),
-                n_bad: survey.report.n_bad,
-                first: first.map_or_else(String::new, |bad| bad.reason.clone()),
-            });
-        }
-        Ok(Plan { detected, content: Content::Import(survey) })
-    }
-
-    /// Gives every symbol one instrument, with the finer of the steps that its files show.
-    fn unite(&mut self, plans: &[Plan], options: &OpenOptions) -> Result<(), StoreError> {
-        for plan in plans.iter() {
-            if let Content::Tape(tape) = &plan.content {
-                for spec in &tape.metadata().instruments {
-                    self.add_spec(spec, &tape.metadata().assets)?;
+    /// Appends about a block of events of several files in order; `false` at the end.
+    fn merge(&mut self, out: &mut Vec<Event>) -> Result<bool, StoreError> {
+        let before = out.len();
+        while out.len() - before < BLOCK {
+            // The file whose turn it is, and the one that ends its turn.
+            let (mut first, mut second) = (None, None);
+            for (idx, source) in self.sources.iter_mut().enumerate() {
+                let Some(at) = source.peek()? else { continue };
+                let place = Some((at, idx));
+                if first.is_none() || place < first {
+                    second = first;
+                    first = place;
+                } else if second.is_none() || place < second {
+                    second = place;
                 }
             }
-        }
-        let mut steps: Vec<(
-            crate::raw::RawSymbol,
-            rust_decimal::Decimal,
-            rust_decimal::Decimal,
-            u64,
-        )> = Vec::new();
-        for plan in plans.iter() {
-            let Content::Import(survey) = &plan.content else { continue };
-            for found in &survey.symbols {
-                match steps.iter_mut().find(|(symbol, ..)| symbol.name == found.symbol.name) {
-                    Some((_, tick, lot, n_values)) => {
-                        *tick = common_step(*tick, found.tick);
-                        *lot = common_step(*lot, found.lot);
-                        *n_values += found.n_values;
-                    }
-                    None => {
-                        steps.push((found.symbol.clone(), found.tick, found.lot, found.n_values));
-                    }
-                }
+            let Some((at, idx)) = first else { return Ok(out.len() > before) };
+            if self.window.is_over(at) {
+                return Ok(out.len() > before);
             }
+            let n_free = BLOCK - (out.len() - before);
+            let comes_first = |at: Nanos| second.is_none_or(|second| (at, idx) < second);
+            self.sources[idx].take(n_free, comes_first, out)?;
         }
-        for (symbol, found_tick, found_lot, n_values) in steps {
-            if self.metadata.find(&symbol.name).is_some() {
-                continue;
-            }
-            let (tick, lot) =
-                (options.tick.unwrap_or(found_tick), options.lot.unwrap_or(found_lot));
-            self.metadata.add(&symbol, tick, lot, options);
-            let whose = |given: bool| if given { "given" } else { "found" };
-            self.findings.push(format!(
-                "{}: tick {tick} ({}), lot {lot} ({}), from {n_values} values",
-                symbol.name,
-                whose(options.tick.is_some()),
-                whose(options.lot.is_some()),
-            ));
-        }
-        Ok(())
-    }
-
-    fn add_spec(
-        &mut self,
-        spec: &tercel_core::InstrumentSpec,
-        assets: &[String],
-    ) -> Result<(), StoreError> {
-        if let Some(known) = self.metadata.find(&spec.symbol) {
-            let known = &self.metadata.instruments[known.index()];
-            if known.tick != spec.tick || known.lot != spec.lot {
-                let what = format!(
-                    "tick {} and lot {} against {} and {}",
-                    known.tick, known.lot, spec.tick, spec.lot
-                );
-                return Err(StoreError::Conflict { symbol: spec.symbol.clone(), what });
-            }
-            return Ok(());
-        }
-        let name = |asset: tercel_core::AssetId| {
-            assets.get(asset.index()).map_or("?", String::as_str).to_owned()
-        };
-        let (base, quote) = (name(spec.base), name(spec.quote));
-        let (base, quote) = (self.metadata.asset(&base), self.metadata.asset(&quote));
-        self.metadata.instruments.push(tercel_core::InstrumentSpec { base, quote, ..spec.clone() });
-        Ok(())
-    }
-
-    fn source(&mut self, plan: Plan, options: &OpenOptions) -> Result<Source, StoreError> {
-        let input = match plan.content {
-            Content::Tape(reader) => {
-                let symbols = reader.metadata().instruments.iter();
-                let ids = symbols.filter_map(|spec| self.metadata.find(&spec.symbol)).collect();
-                let mut reader = reader;
-                // A snapshot of one instrument says nothing of another's book.
-                if let Some(from) = options.from
-                    && reader.metadata().instruments.len() == 1
-                {
-                    reader.seek_for(from);
-                }
-                Input::Tape { reader, ids }
-            }
-            Content::Import(survey) => self.import(&plan.detected, &survey, options)?,
-        };
-        Ok(Source { input, events: Vec::new(), next: 0, last_at: Nanos(i64::MIN), n_backwards: 0 })
-    }
-
-    fn import(
-        &mut self,
-        detected: &Detected,
-        survey: &Survey,
-        options: &OpenOptions,
-    ) -> Result<Input, StoreError> {
-        // Diffs without any snapshot in their file go on with the book of an earlier one.
-        let counts = &survey.report.counts;
-        let continues = detected.format == Format::BinanceWs && !counts.contains_key("snapshots");
-        if continues {
-            self.findings.push(format!(
-                "{}: no snapshot in it; its book goes on from an earlier file, or begins empty",
-                detected.member.display()
-            ));
-        }
-        if let Some(bar_ns) = survey.bar_ns {
-            let seconds = bar_ns / Nanos::SECOND;
-            let file = detected.member.display();
-            self.findings.push(format!("{file}: bars of {seconds} s, the most common distance"));
-        }
-        let importer = formats::open(detected, options, continues)?;
-        let converters = survey.symbols.iter().map(|found| {
-            let id = self.metadata.find(&found.symbol.name)?;
-            let spec = &self.metadata.instruments[id.index()];
-            Converter::new(id, spec.tick, spec.lot, survey.bar_ns.unwrap_or(0))
-        });
-        Ok(Input::Import {
-            importer,
-            converters: converters.collect(),
-            raw: Vec::new(),
-            file: detected.member.display(),
-            report: Report::default(),
-        })
+        Ok(true)
     }
 }
 
 /// What is to be read of a member.
-struct Plan {
-    detected: Detected,
-    content: Content,
+pub(crate) struct Plan {
+    pub(crate) detected: Detected,
+    pub(crate) content: Planned,
 }
 
-enum Content {
-    Tape(Box<TapeReader>),
+pub(crate) enum Planned {
+    Tape { metadata: Metadata, starts_at: Nanos },
     Import(Survey),
+}
+
+fn plan(member: &Member, options: &OpenOptions) -> Result<Plan, StoreError> {
+    let mut detected = detect(member, options)?;
+    if detected.format == Format::Tape {
+        let reader = TapeReader::open_member(member, options.accept_truncated)?;
+        let (metadata, starts_at) = (reader.metadata().clone(), reader.starts_at());
+        return Ok(Plan { detected, content: Planned::Tape { metadata, starts_at } });
+    }
+    let mut importer = formats::open(&detected, options, Pass::Survey)?;
+    let survey = survey(importer.as_mut())?;
+    if survey.n_events == 0 && survey.report.n_bad > 0 || survey.symbols.is_empty() {
+        let first = survey.report.bad_lines.first();
+        return Err(StoreError::Empty {
+            path: member.path.clone(),
+            n_bad: survey.report.n_bad,
+            first: first.map_or_else(String::new, |bad| bad.reason.clone()),
+        });
+    }
+    if detected.time_unit.is_none() {
+        detected.time_unit = importer.time_unit();
+    }
+    Ok(Plan { detected, content: Planned::Import(survey) })
+}
+
+impl Plan {
+    fn starts_at(&self) -> Nanos {
+        match &self.content {
+            Planned::Tape { starts_at, .. } => *starts_at,
+            Planned::Import(survey) => survey.starts_at,
+        }
+    }
+
+    /// Says what was concluded from this file alone.
+    fn findings(&self, options: &OpenOptions) -> Vec<String> {
+        let Planned::Import(survey) = &self.content else { return Vec::new() };
+        let file = self.detected.member.display();
+        let mut findings = Vec::new();
+        if let Some(unit) = &self.detected.time_unit {
+            findings.push(format!("{file}: times in {unit}"));
+        }
+        if let ([found], None, false) =
+            (&survey.symbols[..], &options.symbol, self.detected.format.names_symbols())
+        {
+            findings.push(format!(
+                "{file}: names no symbol; called {} after the file, --symbol says otherwise",
+                found.symbol.name
+            ));
+        }
+        for found in &survey.symbols {
+            if self.detected.format == Format::BinanceWs && !found.has_snapshot {
+                findings.push(format!(
+                    "{file}: no snapshot of {} in it; its book goes on from an earlier file, or \
+                     begins empty",
+                    found.symbol.name
+                ));
+            }
+        }
+        if let Some(bar_ns) = survey.bar_ns {
+            let seconds = bar_ns / Nanos::SECOND;
+            findings.push(format!("{file}: bars of {seconds} s, the most common distance"));
+        } else if survey.n_bars > 0 {
+            findings.push(format!("{file}: one bar alone, so its length is not known: taken as 0"));
+        }
+        findings
+    }
 }
 
 fn members(path: &Path) -> Result<Vec<Member>, StoreError> {
@@ -346,138 +243,4 @@ fn members(path: &Path) -> Result<Vec<Member>, StoreError> {
         }) && !formats::lobster::belongs_to_messages(member)
     };
     Ok(Member::list(path)?.into_iter().filter(is_data).collect())
-}
-
-/// Returns a step that both are multiples of.
-fn common_step(a: rust_decimal::Decimal, b: rust_decimal::Decimal) -> rust_decimal::Decimal {
-    let (fine, coarse) = if a < b { (a, b) } else { (b, a) };
-    if (coarse % fine).is_zero() {
-        return fine;
-    }
-    rust_decimal::Decimal::new(1, fine.normalize().scale().max(coarse.normalize().scale()))
-}
-
-impl Source {
-    fn peek(&mut self) -> Result<Option<Nanos>, StoreError> {
-        while self.next >= self.events.len() {
-            let mut events = std::mem::take(&mut self.events);
-            events.clear();
-            self.next = 0;
-            let more = self.fill(&mut events);
-            self.events = events;
-            if !more? {
-                return Ok(None);
-            }
-        }
-        Ok(Some(received_at(&self.events[self.next])))
-    }
-
-    /// Appends about a block of events; `false` at the end.
-    fn fill(&mut self, out: &mut Vec<Event>) -> Result<bool, StoreError> {
-        let before = out.len();
-        match &mut self.input {
-            Input::Tape { reader, ids } => {
-                if reader.read_block(out)? == 0 {
-                    return Ok(false);
-                }
-                let is_same = ids.iter().enumerate().all(|(n, id)| id.index() == n);
-                if !is_same {
-                    for event in &mut out[before..] {
-                        if let Event::Market(market) = event {
-                            market.instrument = ids[market.instrument.index()];
-                        }
-                    }
-                }
-            }
-            Input::Import { importer, converters, raw, file, report } => {
-                while out.len() - before < BLOCK {
-                    raw.clear();
-                    if !importer.read(raw)? {
-                        if out.len() == before {
-                            return Ok(false);
-                        }
-                        break;
-                    }
-                    for event in raw.iter() {
-                        let converter =
-                            converters.get(usize::from(event.symbol)).copied().flatten();
-                        let Some(converter) = converter else { continue };
-                        match converter.convert(event) {
-                            Ok(event) => out.push(Event::Market(event)),
-                            Err(off) => {
-                                let line = importer.report().n_lines;
-                                report.refuse(file, line, off.to_string());
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        for event in &mut out[before..] {
-            if let Event::Market(market) = event {
-                self.n_backwards += u64::from(market.received_at < self.last_at);
-                market.received_at = market.received_at.max(self.last_at);
-                self.last_at = market.received_at;
-            }
-        }
-        Ok(true)
-    }
-}
-
-fn received_at(event: &Event) -> Nanos {
-    match event {
-        Event::Market(market) => market.received_at,
-        _ => Nanos(i64::MIN),
-    }
-}
-
-/// The stretch of time that is wanted.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    from: Option<Nanos>,
-    to: Option<Nanos>,
-}
-
-impl Window {
-    /// Takes out what lies outside: of what lies before, book events stay, moved to the beginning.
-    fn apply(&self, out: &mut Vec<Event>, start: usize) {
-        if self.from.is_none() && self.to.is_none() {
-            return;
-        }
-        let mut kept = start;
-        for at in start..out.len() {
-            let keep = match &mut out[at] {
-                Event::Market(market) => self.admit(market),
-                _ => true,
-            };
-            if keep {
-                out.swap(kept, at);
-                kept += 1;
-            }
-        }
-        out.truncate(kept);
-    }
-
-    fn admit(&self, market: &mut MarketEvent) -> bool {
-        if self.to.is_some_and(|to| market.received_at >= to) {
-            return false;
-        }
-        let Some(from) = self.from.filter(|from| market.received_at < *from) else { return true };
-        let is_book = match market.data {
-            MarketData::Clear { .. }
-            | MarketData::Batch { .. }
-            | MarketData::Level { .. }
-            | MarketData::BookOrder { .. } => true,
-            MarketData::Trade { .. }
-            | MarketData::Quote { .. }
-            | MarketData::Bar { .. }
-            | MarketData::Mark { .. }
-            | MarketData::Funding { .. } => false,
-        };
-        if is_book {
-            market.received_at = from;
-            market.venue_at = market.venue_at.max(from);
-        }
-        is_book
-    }
 }

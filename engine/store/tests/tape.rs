@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use tercel_core::{
-    Event, InstrumentId, InstrumentSpec, MarketData, MarketEvent, Nanos, Price, Quantity, Side,
+    Event, InstrumentId, InstrumentSpec, MarketData, MarketEvent, Nanos, OrderBook, Price,
+    Quantity, Side,
 };
 use tercel_store::{Metadata, OpenOptions, Reader, StoreError, TapeReader, TapeWriter};
 use tercel_testkit::Random;
@@ -56,27 +57,24 @@ fn what_is_written_reads_back() {
 }
 
 #[test]
-fn any_flipped_bit_is_found_or_harmless() {
+fn any_flipped_bit_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let original = events(9_000);
     let path = write(folder.path(), &original);
     let bytes = std::fs::read(&path).unwrap();
     let damaged = folder.path().join("damaged.tape");
     let mut random = Random::new(1);
-    let mut n_refused = 0;
     for _ in 0..400 {
         let mut copy = bytes.clone();
         let at = random.index(copy.len());
         copy[at] ^= 1 << random.below(8);
         std::fs::write(&damaged, &copy).unwrap();
         match read(&damaged, false) {
-            // The flags of the header are not used yet, so a bit there changes nothing.
-            Ok(events) => assert_eq!(events, original, "byte {at}"),
-            Err(StoreError::Corrupt { .. } | StoreError::Truncated { .. }) => n_refused += 1,
+            Ok(_) => panic!("a flipped bit in byte {at} was not noticed"),
+            Err(StoreError::Corrupt { .. } | StoreError::Truncated { .. }) => {}
             Err(other) => panic!("byte {at}: {other}"),
         }
     }
-    assert!(n_refused > 380, "{n_refused} of 400 were refused");
 }
 
 #[test]
@@ -94,7 +92,8 @@ fn a_cut_tape_is_refused_and_usable_on_request() {
         assert!(matches!(refused, StoreError::Truncated { .. }), "{refused}");
         let usable = read(&cut, true).unwrap();
         assert_eq!(usable[..], original[..usable.len()]);
-        assert_eq!(usable.len() % 8_192 % 30_000 % 5_424, 0, "whole blocks only");
+        let is_whole = usable.len().is_multiple_of(4_096) || usable.len() == original.len();
+        assert!(is_whole, "{} events are not whole blocks", usable.len());
     }
 }
 
@@ -114,21 +113,38 @@ fn seeking_skips_what_lies_before() {
 #[test]
 fn a_stretch_of_time_keeps_the_book_of_before() {
     let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), &events(10_000));
+    let all = events(10_000);
+    let path = write(folder.path(), &all);
     let (from, to) = (Nanos(5_000_000), Nanos(6_000_000));
     let options = OpenOptions { from: Some(from), to: Some(to), ..OpenOptions::default() };
     let mut reader = Reader::open(&[path], &options).unwrap();
     let mut events = Vec::new();
     while reader.read_block(&mut events).unwrap() > 0 {}
-    let times: Vec<_> = events
-        .iter()
-        .map(|event| match event {
-            Event::Market(market) => market.received_at,
-            _ => panic!("a tape of market data"),
-        })
-        .collect();
-    assert_eq!(times.len(), 6_000);
-    assert!(times.iter().all(|at| (from..to).contains(at)));
+    let mut n_inside = 0;
+    let mut book = OrderBook::default();
+    for event in &events {
+        let Event::Market(market) = event else { panic!("a tape of market data") };
+        assert!((from..to).contains(&market.received_at), "{:?}", market.received_at);
+        n_inside += usize::from(market.venue_at != from || market.received_at != from);
+        match market.data {
+            MarketData::Clear { seq } => book.clear(seq),
+            MarketData::Level { side, price, qty, .. } => book.set(side, price, qty),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(n_inside, 1_000);
+    let mut whole = OrderBook::default();
+    for event in &all[..6_000] {
+        if let Event::Market(MarketEvent {
+            data: MarketData::Level { side, price, qty, .. }, ..
+        }) = event
+        {
+            whole.set(*side, *price, *qty);
+        }
+    }
+    for side in [Side::Buy, Side::Sell] {
+        assert!(book.levels(side).eq(whole.levels(side)), "{side}");
+    }
 }
 
 #[test]

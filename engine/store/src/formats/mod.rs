@@ -18,19 +18,39 @@ use crate::error::StoreError;
 use crate::lines::LineImporter;
 use crate::options::OpenOptions;
 use crate::raw::Importer;
+use crate::survey::SymbolSurvey;
+
+/// What a file is read for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pass<'a> {
+    /// For its symbols and steps.
+    Survey,
+    /// For its events, with what the survey found.
+    Events(&'a [SymbolSurvey]),
+}
+
+impl<'a> Pass<'a> {
+    /// Returns what the survey found; nothing while it is under way.
+    pub(crate) const fn found(self) -> &'a [SymbolSurvey] {
+        match self {
+            Self::Survey => &[],
+            Self::Events(found) => found,
+        }
+    }
+}
 
 /// Opens a member of any format but the tape from its beginning.
 pub(crate) fn open(
     detected: &Detected,
     options: &OpenOptions,
-    continues: bool,
+    pass: Pass<'_>,
 ) -> Result<Box<dyn Importer>, StoreError> {
     let (member, truncated) = (&detected.member, options.accept_truncated);
     let skip = u64::from(detected.has_header);
     let symbol = symbol_of(detected, options);
     let importer: Box<dyn Importer> = match detected.format {
         Format::BinanceWs => {
-            let format = binance_ws::BinanceWs::new(continues);
+            let format = binance_ws::BinanceWs::new(pass);
             Box::new(LineImporter::new(member, format, 0, truncated)?)
         }
         Format::BinanceAggTrades

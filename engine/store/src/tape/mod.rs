@@ -20,31 +20,18 @@ mod writer;
 pub use reader::TapeReader;
 pub use writer::{TapeSummary, TapeWriter};
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
-use crate::error::StoreError;
-
-const MAGIC: &[u8; 8] = b"TERCELTP";
+/// First bytes of a tape.
+pub(crate) const MAGIC: &[u8; 8] = b"TERCELTP";
 const BLOCK_MAGIC: &[u8; 4] = b"BLK1";
 const INDEX_MAGIC: &[u8; 4] = b"IDX1";
 const END_MAGIC: &[u8; 8] = b"TERCELEN";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Bytes before a block's payload.
 const BLOCK_HEADER: usize = 4 + 4 + 4 + 8 + 8 + 4;
 /// Most events in a block.
-const BLOCK_EVENTS: usize = 8_192;
+const BLOCK_EVENTS: usize = 4_096;
 /// No block is longer, whatever a damaged length says.
 const LONGEST_BLOCK: u32 = 16 << 20;
-
-/// Returns whether a file begins like a tape.
-pub(crate) fn is_tape(path: &Path) -> Result<bool, StoreError> {
-    let io = |error| StoreError::io(path, error);
-    let mut head = Vec::with_capacity(8);
-    File::open(path).map_err(io)?.take(8).read_to_end(&mut head).map_err(io)?;
-    Ok(head == MAGIC)
-}
 
 /// Where a block lies and which receive times it spans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

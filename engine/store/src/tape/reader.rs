@@ -10,24 +10,34 @@ use super::{
     BLOCK_EVENTS, BLOCK_HEADER, BLOCK_MAGIC, BlockEntry, END_MAGIC, INDEX_MAGIC, LONGEST_BLOCK,
     MAGIC, VERSION, block_crc, codec, header,
 };
+use crate::container::{Container, Member, Unwrapped};
 use crate::error::StoreError;
 use crate::metadata::Metadata;
 use crate::report::Report;
 
-/// Reads a tape in constant memory.
+/// Reads a tape in constant memory: a file of its own, or inside gzip, zstd or zip.
 #[derive(Debug)]
 pub struct TapeReader {
     path: PathBuf,
-    file: BufReader<File>,
+    input: Input,
     metadata: Metadata,
+    /// The blocks; of a wrapped tape those that were read so far.
     index: Vec<BlockEntry>,
     next: usize,
     payload: Vec<u8>,
     report: Report,
 }
 
+#[derive(Debug)]
+enum Input {
+    /// A file, with its index.
+    File(BufReader<File>),
+    /// Inside a container: read from its beginning to its end.
+    Wrapped { bytes: Box<Unwrapped>, offset: u64, accept_truncated: bool, is_done: bool },
+}
+
 impl TapeReader {
-    /// Opens a tape.
+    /// Opens a tape that lies in a file of its own.
     ///
     /// # Errors
     ///
@@ -36,35 +46,11 @@ impl TapeReader {
     pub fn open(path: &Path, accept_truncated: bool) -> Result<Self, StoreError> {
         let io = |error| StoreError::io(path, error);
         let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(io)?);
-        let corrupt = |offset: u64, what: &str| StoreError::Corrupt {
-            path: path.to_owned(),
-            offset,
-            what: what.to_owned(),
-        };
-        let truncated = |offset| StoreError::Truncated { path: path.to_owned(), offset };
         let len = file.get_ref().metadata().map_err(io)?.len();
-        let mut head = [0; 20];
-        file.read_exact(&mut head).map_err(|_| truncated(len))?;
-        if &head[..8] != MAGIC {
-            return Err(corrupt(0, "not a tape"));
-        }
-        let version = u16::from_le_bytes([head[8], head[9]]);
-        if version != VERSION {
-            let what = format!("tape version {version}, this program reads version {VERSION}");
-            return Err(corrupt(8, &what));
-        }
-        let metadata_len = u32_at(&head, 12);
-        if u64::from(metadata_len) + 20 > len {
-            return Err(truncated(len));
-        }
-        let mut bytes = vec![0; metadata_len as usize];
-        file.read_exact(&mut bytes).map_err(|_| truncated(len))?;
-        if crc32fast::hash(&bytes) != u32_at(&head, 16) {
-            return Err(corrupt(20, "the header's checksum does not fit"));
-        }
-        let metadata =
-            header::read(&bytes).ok_or_else(|| corrupt(20, "the header is malformed"))?;
-        let start = 20 + u64::from(metadata_len);
+        let (metadata, start) = read_header(&mut file, path, |_| StoreError::Truncated {
+            path: path.to_owned(),
+            offset: len,
+        })?;
         let mut report = Report::default();
         let index = match read_index(&mut file, start, len) {
             Ok(index) => index,
@@ -77,11 +63,31 @@ impl TapeReader {
                 ));
                 index
             }
-            Err("no index") => return Err(truncated(len)),
-            Err(what) => return Err(corrupt(len, what)),
+            Err(NO_INDEX) => {
+                return Err(StoreError::Truncated { path: path.to_owned(), offset: len });
+            }
+            Err(what) => return Err(corrupt(path, len, what)),
         };
-        let payload = Vec::new();
-        Ok(Self { path: path.to_owned(), file, metadata, index, next: 0, payload, report })
+        let (path, input) = (path.to_owned(), Input::File(file));
+        Ok(Self { path, input, metadata, index, next: 0, payload: Vec::new(), report })
+    }
+
+    /// Opens a tape that may be inside a container.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`]; of a wrapped tape damage shows only where it is read.
+    pub fn open_member(member: &Member, accept_truncated: bool) -> Result<Self, StoreError> {
+        if member.container == Container::Plain {
+            return Self::open(&member.path, accept_truncated);
+        }
+        let mut bytes = Box::new(member.open()?);
+        let path = member.path.clone();
+        let failed = bytes.explainer();
+        let (metadata, offset) = read_header(&mut bytes, &path, failed)?;
+        let input = Input::Wrapped { bytes, offset, accept_truncated, is_done: false };
+        let (index, payload, report) = (Vec::new(), Vec::new(), Report::default());
+        Ok(Self { path, input, metadata, index, next: 0, payload, report })
     }
 
     /// Returns what the tape is about.
@@ -96,22 +102,39 @@ impl TapeReader {
         &self.report
     }
 
-    /// Returns how many events the tape holds.
+    /// Returns how many events the tape holds; of a wrapped tape, how many were read so far.
     #[must_use]
     pub fn n_events(&self) -> u64 {
         self.index.iter().map(|entry| u64::from(entry.n_events)).sum()
     }
 
-    /// Goes to the first block that has events at or after `at`. O(log blocks).
+    /// Returns a time that no event comes before.
+    #[must_use]
+    pub fn starts_at(&self) -> Nanos {
+        match self.input {
+            Input::File(_) => {
+                let first = self.index.iter().map(|entry| entry.first).min();
+                Nanos(first.unwrap_or(i64::MAX))
+            }
+            Input::Wrapped { .. } => Nanos(i64::MIN),
+        }
+    }
+
+    /// Goes to the first block that has events at or after `at`. O(log blocks). A wrapped tape
+    /// stays where it is.
     pub fn seek(&mut self, at: Nanos) {
-        self.next = self.index.partition_point(|entry| entry.last < at.0);
+        if let Input::File(_) = self.input {
+            self.next = self.index.partition_point(|entry| entry.last < at.0);
+        }
     }
 
     /// Goes to where reading has to begin for books to be right at `at`: the last block before it
-    /// in which a snapshot begins, else the first one.
+    /// in which a snapshot begins, else the first one. A wrapped tape stays where it is.
     pub fn seek_for(&mut self, at: Nanos) {
-        let end = self.index.partition_point(|entry| entry.last < at.0);
-        self.next = self.index[..end].iter().rposition(|entry| entry.has_snapshot).unwrap_or(0);
+        if let Input::File(_) = self.input {
+            let end = self.index.partition_point(|entry| entry.last < at.0);
+            self.next = self.index[..end].iter().rposition(|entry| entry.has_snapshot).unwrap_or(0);
+        }
     }
 
     /// Appends the events of the next block to `out` and returns how many; 0 at the end.
@@ -120,44 +143,175 @@ impl TapeReader {
     ///
     /// If the block is damaged: none of its events is returned.
     pub fn read_block(&mut self, out: &mut Vec<Event>) -> Result<usize, StoreError> {
-        let Some(entry) = self.index.get(self.next).copied() else { return Ok(0) };
-        let corrupt = |what: &str| StoreError::Corrupt {
-            path: self.path.clone(),
-            offset: entry.offset,
-            what: what.to_owned(),
+        let found = match &mut self.input {
+            Input::File(file) => {
+                let Some(entry) = self.index.get(self.next).copied() else { return Ok(0) };
+                let io = |error| StoreError::io(&self.path, error);
+                let here = file.stream_position().map_err(io)?;
+                if here != entry.offset {
+                    // Relative, so that reading on keeps what is buffered.
+                    let distance = entry.offset.cast_signed().wrapping_sub(here.cast_signed());
+                    file.seek_relative(distance).map_err(io)?;
+                }
+                let mut magic = [0; 4];
+                let path = &self.path;
+                let cut = |_| corrupt(path, entry.offset, "the block is cut");
+                file.read_exact(&mut magic).map_err(cut)?;
+                if &magic != BLOCK_MAGIC {
+                    return Err(corrupt(path, entry.offset, "no block begins here"));
+                }
+                let read = read_payload(file, &mut self.payload, path, entry.offset, cut)?;
+                (read, entry.offset)
+            }
+            Input::Wrapped { is_done: true, .. } => return Ok(0),
+            Input::Wrapped { bytes, offset, accept_truncated, is_done } => {
+                let failed = bytes.explainer();
+                let read = next_wrapped(
+                    bytes,
+                    &mut self.payload,
+                    &self.path,
+                    &failed,
+                    &self.index,
+                    *offset,
+                );
+                match read {
+                    Ok(Some(entry)) => {
+                        self.index.push(entry);
+                        *offset += (BLOCK_HEADER + self.payload.len() - codec::PADDING) as u64;
+                        (entry, entry.offset)
+                    }
+                    Ok(None) => {
+                        *is_done = true;
+                        return Ok(0);
+                    }
+                    Err(StoreError::Truncated { offset, .. }) if *accept_truncated => {
+                        *is_done = true;
+                        let path = self.path.display();
+                        let note = format!("{path} ends too early at byte {offset}");
+                        self.report.notes.push(note);
+                        return Ok(0);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
         };
-        let io = |error| StoreError::io(&self.path, error);
-        let here = self.file.stream_position().map_err(io)?;
-        if here != entry.offset {
-            // Relative, so that reading on keeps what is buffered.
-            let distance = entry.offset.cast_signed().wrapping_sub(here.cast_signed());
-            self.file.seek_relative(distance).map_err(io)?;
-        }
-        let mut head = [0; BLOCK_HEADER];
-        self.file.read_exact(&mut head).map_err(|_| corrupt("the block is cut"))?;
-        if &head[..4] != BLOCK_MAGIC {
-            return Err(corrupt("no block begins here"));
-        }
-        let (len, n_events) = (u32_at(&head, 4), u32_at(&head, 8));
-        if len > LONGEST_BLOCK || n_events as usize > BLOCK_EVENTS {
-            return Err(corrupt("the block's length is impossible"));
-        }
-        self.payload.resize(len as usize, 0);
-        self.file.read_exact(&mut self.payload).map_err(|_| corrupt("the block is cut"))?;
-        if block_crc(&head[4..28], &self.payload) != u32_at(&head, 28) {
-            return Err(corrupt("the block's checksum does not fit"));
-        }
+        let (BlockEntry { n_events, .. }, offset) = found;
         let before = out.len();
-        out.reserve(n_events as usize);
-        if let Err(bad) = codec::decode(&self.payload, n_events, out) {
+        let len = self.payload.len() - codec::PADDING;
+        if let Err(bad) = codec::decode(&self.payload, len, n_events, out) {
             out.truncate(before);
-            return Err(corrupt(&format!("event at byte {} of the block is malformed", bad.at)));
+            let what = format!("event at byte {} of the block is malformed", bad.at);
+            return Err(corrupt(&self.path, offset, &what));
         }
         self.next += 1;
         self.report.n_lines += u64::from(n_events);
+        if out.len() == before {
+            // The writer makes no empty blocks, and an empty one would look like the end.
+            return Err(corrupt(&self.path, offset, "the block is empty"));
+        }
         Ok(out.len() - before)
     }
 }
+
+fn corrupt(path: &Path, offset: u64, what: &str) -> StoreError {
+    StoreError::Corrupt { path: path.to_owned(), offset, what: what.to_owned() }
+}
+
+/// Reads the header and returns it with its length.
+fn read_header(
+    input: &mut impl Read,
+    path: &Path,
+    failed: impl Fn(std::io::Error) -> StoreError,
+) -> Result<(Metadata, u64), StoreError> {
+    let mut head = [0; 20];
+    input.read_exact(&mut head).map_err(&failed)?;
+    if &head[..8] != MAGIC {
+        return Err(corrupt(path, 0, "not a tape"));
+    }
+    let version = u16::from_le_bytes([head[8], head[9]]);
+    if version != VERSION {
+        let what = format!("tape version {version}, this program reads version {VERSION}");
+        return Err(corrupt(path, 8, &what));
+    }
+    let flags = u16::from_le_bytes([head[10], head[11]]);
+    if flags != 0 {
+        return Err(corrupt(path, 10, &format!("flags {flags:#x} are not known here")));
+    }
+    // Read piece by piece: a damaged length must not take memory that the file does not have.
+    let len = u64::from(u32_at(&head, 12));
+    let mut bytes = Vec::new();
+    input.take(len).read_to_end(&mut bytes).map_err(&failed)?;
+    if bytes.len() as u64 != len {
+        return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
+    }
+    if crc32fast::hash(&bytes) != u32_at(&head, 16) {
+        return Err(corrupt(path, 20, "the header's checksum does not fit"));
+    }
+    let metadata =
+        header::read(&bytes).ok_or_else(|| corrupt(path, 20, "the header is malformed"))?;
+    Ok((metadata, 20 + len))
+}
+
+/// Reads a block behind its magic: its payload, checked, and room for the decoder to look ahead.
+fn read_payload(
+    input: &mut impl Read,
+    payload: &mut Vec<u8>,
+    path: &Path,
+    offset: u64,
+    cut: impl Fn(std::io::Error) -> StoreError,
+) -> Result<BlockEntry, StoreError> {
+    let mut head = [0; BLOCK_HEADER - 4];
+    input.read_exact(&mut head).map_err(&cut)?;
+    let (len, n_events) = (u32_at(&head, 0), u32_at(&head, 4));
+    if len > LONGEST_BLOCK || n_events as usize > BLOCK_EVENTS {
+        return Err(corrupt(path, offset, "the block's length is impossible"));
+    }
+    let len = len as usize;
+    payload.resize(len + codec::PADDING, 0);
+    payload[len..].fill(0);
+    input.read_exact(&mut payload[..len]).map_err(&cut)?;
+    if block_crc(&head[..24], &payload[..len]) != u32_at(&head, 24) {
+        return Err(corrupt(path, offset, "the block's checksum does not fit"));
+    }
+    let (first, last) = (i64_at(&head, 8), i64_at(&head, 16));
+    Ok(BlockEntry { offset, first, last, n_events, has_snapshot: false })
+}
+
+/// Reads the next block of a wrapped tape, or its index: that has to name the blocks that came.
+fn next_wrapped(
+    input: &mut impl Read,
+    payload: &mut Vec<u8>,
+    path: &Path,
+    failed: &impl Fn(std::io::Error) -> StoreError,
+    index: &[BlockEntry],
+    offset: u64,
+) -> Result<Option<BlockEntry>, StoreError> {
+    let mut magic = [0; 4];
+    input.read_exact(&mut magic).map_err(failed)?;
+    if &magic == BLOCK_MAGIC {
+        return read_payload(input, payload, path, offset, failed).map(Some);
+    }
+    if &magic != INDEX_MAGIC {
+        return Err(corrupt(path, offset, "neither a block nor the index begins here"));
+    }
+    let mut tail = Vec::new();
+    input.take(u64::from(LONGEST_BLOCK)).read_to_end(&mut tail).map_err(failed)?;
+    let entries = tail.get(12..).and_then(|rest| rest.split_last_chunk::<16>());
+    let Some((entries, end)) = entries else {
+        return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
+    };
+    if &end[8..] != END_MAGIC {
+        return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
+    }
+    let (entries, rest) = entries.as_chunks::<{ BlockEntry::SIZE }>();
+    let named = entries.iter().map(BlockEntry::read).map(|entry| entry.offset);
+    if !rest.is_empty() || !named.eq(index.iter().map(|entry| entry.offset)) {
+        return Err(corrupt(path, offset, "the index names other blocks than those that came"));
+    }
+    Ok(None)
+}
+
+const NO_INDEX: &str = "no index";
 
 /// Reads the index at the end.
 fn read_index(
@@ -167,13 +321,13 @@ fn read_index(
 ) -> Result<Vec<BlockEntry>, &'static str> {
     const TAIL: u64 = 16;
     if len < start + TAIL + 16 {
-        return Err("no index");
+        return Err(NO_INDEX);
     }
     let mut tail = [0; 16];
-    file.seek(SeekFrom::Start(len - TAIL)).map_err(|_| "no index")?;
-    file.read_exact(&mut tail).map_err(|_| "no index")?;
+    file.seek(SeekFrom::Start(len - TAIL)).map_err(|_| NO_INDEX)?;
+    file.read_exact(&mut tail).map_err(|_| NO_INDEX)?;
     if &tail[8..] != END_MAGIC {
-        return Err("no index");
+        return Err(NO_INDEX);
     }
     let mut offset = [0; 8];
     offset.copy_from_slice(&tail[..8]);
@@ -183,8 +337,8 @@ fn read_index(
         return Err("the index lies outside the file");
     }
     let mut head = [0; 16];
-    file.seek(SeekFrom::Start(offset)).map_err(|_| "no index")?;
-    file.read_exact(&mut head).map_err(|_| "no index")?;
+    file.seek(SeekFrom::Start(offset)).map_err(|_| NO_INDEX)?;
+    file.read_exact(&mut head).map_err(|_| NO_INDEX)?;
     let entries_len = u32_at(&head, 4) as usize;
     let fits = offset + 16 + entries_len as u64 + TAIL == len;
     let n_blocks = u32_at(&head, 8) as usize;
@@ -199,7 +353,7 @@ fn read_index(
     if crc32fast::hash(&bytes) != u32_at(&head, 12) {
         return Err("the index's checksum does not fit");
     }
-    file.seek(SeekFrom::Start(start)).map_err(|_| "no index")?;
+    file.seek(SeekFrom::Start(start)).map_err(|_| NO_INDEX)?;
     let (entries, _) = bytes.as_chunks::<{ BlockEntry::SIZE }>();
     Ok(entries.iter().map(BlockEntry::read).collect())
 }

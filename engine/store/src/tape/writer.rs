@@ -27,6 +27,7 @@ pub struct TapeWriter {
     payload: Vec<u8>,
     index: Vec<BlockEntry>,
     n_events: u64,
+    last_at: i64,
     is_finished: bool,
 }
 
@@ -75,6 +76,7 @@ impl TapeWriter {
             payload: Vec::new(),
             index: Vec::new(),
             n_events: 0,
+            last_at: i64::MIN,
             is_finished: false,
             temporary,
         })
@@ -139,12 +141,14 @@ impl TapeWriter {
     fn write_block(&mut self) -> Result<(), StoreError> {
         self.payload.clear();
         let has_snapshot = codec::encode(&self.pending, &mut self.payload);
-        let mut times = self.pending.iter().filter_map(|event| match event {
+        let times = self.pending.iter().filter_map(|event| match event {
             Event::Market(market) => Some(market.received_at.0),
             _ => None,
         });
-        let first = times.clone().next().unwrap_or(i64::MIN);
-        let last = times.next_back().unwrap_or(first);
+        let first = times.clone().min().unwrap_or(self.last_at);
+        // Grows from block to block even where the events' times do not, so that it can be searched.
+        let last = times.max().unwrap_or(self.last_at).max(self.last_at);
+        self.last_at = last;
         let n_events = u32::try_from(self.pending.len()).expect("a block is small");
         let mut head = [0u8; BLOCK_HEADER];
         head[..4].copy_from_slice(BLOCK_MAGIC);

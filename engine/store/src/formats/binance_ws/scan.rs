@@ -1,6 +1,6 @@
 //! Finds the fields of a message without building anything: one walk over the bytes.
 
-use tercel_core::Nanos;
+use tercel_core::{InstrumentKind, Nanos};
 
 use crate::decimal::parse_u64;
 
@@ -23,10 +23,15 @@ pub(super) struct Fields<'a> {
     pub(super) bid_qty: &'a [u8],
     pub(super) ask_qty: &'a [u8],
     pub(super) maker: Option<bool>,
-    pub(super) has_pair: bool,
+    /// The funding rate of a mark.
+    pub(super) rate: &'a [u8],
     event_ms: Option<u64>,
     transaction_ms: Option<u64>,
+    /// Coin-margined futures name their pair (`ps`).
+    has_pair: bool,
+    /// Trades of futures have a type (`X`), those of spot an unused flag (`M`).
     has_type: bool,
+    has_unused_flag: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -55,20 +60,36 @@ impl<'a> Fields<'a> {
 
     /// Returns the venue's time: of the transaction where it is said, else of the message.
     pub(super) fn venue_at(&self) -> Option<Nanos> {
-        let ms = i64::try_from(self.transaction_ms.or(self.event_ms)?).ok()?;
-        ms.checked_mul(Nanos::MILLI).map(Nanos)
+        self.transaction_at().or_else(|| self.event_at())
     }
 
-    /// Returns when the message was made.
-    pub(super) fn message_at(&self) -> Option<Nanos> {
-        let ms = i64::try_from(self.event_ms?).ok()?;
-        ms.checked_mul(Nanos::MILLI).map(Nanos)
+    /// Returns `T`.
+    pub(super) fn transaction_at(&self) -> Option<Nanos> {
+        millis(self.transaction_ms)
     }
 
-    pub(super) const fn is_futures(&self) -> bool {
-        self.previous_id.is_some()
-            || self.has_type
-            || (self.transaction_ms.is_some() && !self.bid_qty.is_empty())
+    /// Returns `E`.
+    pub(super) fn event_at(&self) -> Option<Nanos> {
+        millis(self.event_ms)
+    }
+
+    /// Tells the market from the message; `None` where it does not show.
+    pub(super) fn market(&self) -> Option<InstrumentKind> {
+        let is_futures = match self.event {
+            b"depthUpdate" => self.previous_id.is_some(),
+            b"markPriceUpdate" => true,
+            b"trade" if !self.has_type && !self.has_unused_flag => return None,
+            b"trade" | b"aggTrade" => self.has_type || !self.has_unused_flag,
+            // Of best quotes only those of futures carry times.
+            b"bookTicker" | b"" => self.transaction_ms.is_some(),
+            _ => return None,
+        };
+        let is_coin_name = || memchr::memmem::find(self.symbol, b"USD_").is_some();
+        Some(match (is_futures, self.has_pair || is_coin_name()) {
+            (false, _) => InstrumentKind::Spot,
+            (true, true) => InstrumentKind::InversePerpetual,
+            (true, false) => InstrumentKind::LinearPerpetual,
+        })
     }
 
     fn take(&mut self, key: &[u8], value: &'a [u8]) {
@@ -93,7 +114,15 @@ impl<'a> Fields<'a> {
             }
             b"B" => self.bid_qty = text(value),
             b"A" => self.ask_qty = text(value),
-            b"m" => self.maker = Some(value == b"true"),
+            b"m" => {
+                self.maker = match value {
+                    b"true" => Some(true),
+                    b"false" => Some(false),
+                    _ => None,
+                };
+            }
+            b"M" => self.has_unused_flag = true,
+            b"r" => self.rate = text(value),
             b"E" => self.event_ms = parse_u64(text(value)),
             b"T" => self.transaction_ms = parse_u64(text(value)),
             b"ps" | b"pair" => self.has_pair = true,
@@ -176,6 +205,10 @@ fn string_end(json: &[u8], at: usize) -> Option<usize> {
 fn value_end(json: &[u8], at: usize) -> Option<usize> {
     match json.get(at)? {
         b'"' => string_end(json, at),
+        // Lists of levels are most of the text: no need to look into them twice.
+        b'[' if json.get(at + 1) == Some(&b'[') => {
+            memchr::memmem::find(&json[at..], b"]]").map(|len| at + len + 2)
+        }
         b'[' | b'{' => nested_end(json, at),
         _ => {
             let len = json[at..].iter().position(|byte| {
@@ -205,6 +238,10 @@ fn nested_end(json: &[u8], start: usize) -> Option<usize> {
             _ => at += 1,
         }
     }
+}
+
+fn millis(ms: Option<u64>) -> Option<Nanos> {
+    i64::try_from(ms?).ok()?.checked_mul(Nanos::MILLI).map(Nanos)
 }
 
 fn text(value: &[u8]) -> &[u8] {
