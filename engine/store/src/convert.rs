@@ -65,11 +65,12 @@ impl Converter {
                 ask_qty: self.qty(ask_qty)?,
                 seq,
             },
-            RawData::Bar { open, high, low, close, volume } => {
+            RawData::Bar { open, high, low, close, volume, length } => {
                 // A bar is known when it has closed.
-                venue_at = venue_at.plus(self.bar_ns);
-                received_at = received_at.plus(self.bar_ns);
-                let interval_ms = u32::try_from(self.bar_ns / Nanos::MILLI).unwrap_or(u32::MAX);
+                let length = length.unwrap_or(self.bar_ns);
+                venue_at = venue_at.plus(length);
+                received_at = received_at.plus(length);
+                let interval_ms = u32::try_from(length / Nanos::MILLI).unwrap_or(u32::MAX);
                 let bar = Bar {
                     open: self.price(open)?,
                     high: self.price(high)?,

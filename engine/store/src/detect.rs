@@ -3,7 +3,7 @@
 use crate::container::Member;
 use crate::error::StoreError;
 use crate::formats::{
-    binance_csv, binance_ws, bitstamp_orders, dbn_mbo, hft_npy, lobster, ohlcv_csv, parquet_rows,
+    binance_csv, binance_ws, bitstamp_orders, dbn, hft_npy, lobster, ohlcv_csv, parquet_rows,
     tardis_csv, trades_csv,
 };
 use crate::lines;
@@ -27,8 +27,8 @@ pub enum Format {
     BinanceBookTicker,
     /// LOBSTER messages with their orderbook rows.
     Lobster,
-    /// Databento market by order.
-    DbnMbo,
+    /// Databento: orders, trades, quotes, levels, bars.
+    Dbn,
     /// Bitstamp's orders as they were created, changed and deleted.
     BitstampOrders,
     /// Open, high, low, close, volume by line.
@@ -57,7 +57,7 @@ impl Format {
         (Self::BinanceKlines, "binance-klines"),
         (Self::BinanceBookTicker, "binance-book-ticker"),
         (Self::Lobster, "lobster"),
-        (Self::DbnMbo, "dbn-mbo"),
+        (Self::Dbn, "dbn"),
         (Self::BitstampOrders, "bitstamp-orders"),
         (Self::Ohlcv, "ohlcv"),
         (Self::Trades, "trades"),
@@ -74,7 +74,7 @@ impl Format {
             Self::Tape
             | Self::BinanceWs
             | Self::Lobster
-            | Self::DbnMbo
+            | Self::Dbn
             | Self::TardisBook
             | Self::TardisTrades
             | Self::TardisQuotes
@@ -122,8 +122,8 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     if magic.starts_with(tape::MAGIC) {
         return Ok(found(Format::Tape, false));
     }
-    if magic.starts_with(dbn_mbo::MAGIC) {
-        return Ok(found(Format::DbnMbo, false));
+    if magic.starts_with(dbn::MAGIC) {
+        return Ok(found(Format::Dbn, false));
     }
     if magic.starts_with(parquet_rows::MAGIC) {
         return Ok(found(Format::Parquet, false));

@@ -43,13 +43,16 @@ pub(crate) enum RawData {
         ask_qty: Dec,
         seq: u64,
     },
-    /// A bar that opened at `venue_at`; its length is found for the whole file.
+    /// A bar that opened at `venue_at`.
     Bar {
         open: Dec,
         high: Dec,
         low: Dec,
         close: Dec,
         volume: Dec,
+        /// In nanoseconds; found from the distances of the symbol's bars where the data does not
+        /// say it.
+        length: Option<i64>,
     },
     BookOrder {
         action: BookOrderAction,

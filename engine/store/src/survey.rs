@@ -113,7 +113,7 @@ fn for_each_value(event: &RawEvent, mut price: impl FnMut(Dec), mut qty: impl Fn
             qty(bid_qty);
             qty(ask_qty);
         }
-        RawData::Bar { open, high, low, close, volume } => {
+        RawData::Bar { open, high, low, close, volume, .. } => {
             [open, high, low, close].into_iter().for_each(&mut price);
             qty(volume);
         }

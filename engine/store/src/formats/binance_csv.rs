@@ -142,7 +142,14 @@ impl BinanceCsv {
         if [open, close].iter().any(|price| price.is_above(high) || low.is_above(*price)) {
             return Err("open or close lies outside high and low".to_owned());
         }
-        let data = RawData::Bar { open, high, low, close, volume: cells.amount(5, "volume")? };
+        let data = RawData::Bar {
+            open,
+            high,
+            low,
+            close,
+            volume: cells.amount(5, "volume")?,
+            length: None,
+        };
         Ok(RawEvent { symbol: 0, venue_at: at, received_at: at, data })
     }
 

@@ -248,9 +248,7 @@ impl LineFormat for BitstampOrders {
             }
         }
         self.release(report, &mut sink);
-        if self.book.end(&mut sink) {
-            report.count("crossed books");
-        }
+        self.book.end(report, &mut sink);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use tercel_core::{BookOrderAction, Nanos, Side};
 
 use crate::decimal::Dec;
 use crate::raw::{RawData, RawEvent};
+use crate::report::Report;
 
 /// Where the events of one message go, and what they have in common.
 pub(crate) struct Sink<'a> {
@@ -45,6 +46,8 @@ pub(crate) struct ByOrder {
     touched: Vec<(Side, i64)>,
     n_stamps: u64,
     was_crossed: bool,
+    /// Changes since the message before that would have left less than nothing at a level.
+    n_short: u64,
 }
 
 impl ByOrder {
@@ -58,6 +61,7 @@ impl ByOrder {
             touched: Vec::new(),
             n_stamps: 0,
             was_crossed: false,
+            n_short: 0,
         }
     }
 
@@ -108,9 +112,11 @@ impl ByOrder {
         self.tell(BookOrderAction::Execute, id, was.side, was.price, qty, sink);
     }
 
-    /// Changes a level by what no known order says. A level never falls below nothing.
+    /// Changes a level by what no known order says. A level never falls below nothing, and where
+    /// it would, that is counted.
     pub(crate) fn shift(&mut self, side: Side, price: i64, by: i64) {
         let total = self.level(side, price).saturating_add(by);
+        self.n_short += u64::from(total < 0);
         self.set_level(side, price, total);
     }
 
@@ -174,15 +180,21 @@ impl ByOrder {
         sink.push(RawData::Clear { seq: 0 });
     }
 
-    /// Ends a message: tells the levels that it changed, and returns whether the book is crossed.
+    /// Ends a message: tells the levels that it changed, and counts a crossed book.
     ///
     /// A reader rightly distrusts a crossed book until it is told the whole of it again, so that is
     /// what the first message after a crossing does.
-    pub(crate) fn end(&mut self, sink: &mut Sink<'_>) -> bool {
-        if self.touched.is_empty() {
-            return self.was_crossed;
+    pub(crate) fn end(&mut self, report: &mut Report, sink: &mut Sink<'_>) {
+        for _ in 0..std::mem::take(&mut self.n_short) {
+            report.count("levels that would have fallen below nothing");
         }
-        let is_crossed = self.is_crossed();
+        let is_crossed = if self.touched.is_empty() { self.was_crossed } else { self.is_crossed() };
+        if is_crossed {
+            report.count("crossed books");
+        }
+        if self.touched.is_empty() {
+            return;
+        }
         if std::mem::replace(&mut self.was_crossed, is_crossed) && !is_crossed {
             self.tell_all(sink);
         }
@@ -199,7 +211,6 @@ impl ByOrder {
         }
         touched.clear();
         self.touched = touched;
-        is_crossed
     }
 
     /// Begins the book anew; all its levels count as touched.
@@ -233,5 +244,26 @@ impl ByOrder {
 
     pub(crate) const fn qty(&self, mantissa: i64) -> Dec {
         Dec { mantissa, scale: self.qty_scale }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_stop_at_nothing_and_the_report_tells_of_it() {
+        let (mut book, mut report, mut out) = (ByOrder::new(2, 0), Report::default(), Vec::new());
+        let at = Nanos(1);
+        let mut sink = Sink { out: &mut out, symbol: 0, venue_at: at, received_at: at };
+        book.add(1, Side::Buy, 100, 5, &mut sink);
+        book.shift(Side::Buy, 100, -5);
+        book.end(&mut report, &mut sink);
+        assert_eq!(report.counts.len(), 0);
+        // The order's quantity is gone already, by a change of an order that nobody told.
+        book.cancel(1, &mut sink);
+        book.end(&mut report, &mut sink);
+        assert_eq!(book.level(Side::Buy, 100), 0);
+        assert_eq!(report.counts["levels that would have fallen below nothing"], 1);
     }
 }

@@ -236,9 +236,7 @@ impl LineFormat for Lobster {
             self.correct(report);
         }
         self.began = true;
-        if self.book.end(&mut sink) {
-            report.count("crossed books");
-        }
+        self.book.end(report, &mut sink);
         Ok(())
     }
 

@@ -5,7 +5,8 @@ pub(crate) mod binance_ws;
 pub(crate) mod bitstamp_orders;
 pub(crate) mod by_order;
 pub(crate) mod cells;
-pub(crate) mod dbn_mbo;
+pub(crate) mod dbn;
+pub(crate) mod depth;
 pub(crate) mod hft_npy;
 pub(crate) mod lobster;
 pub(crate) mod ohlcv_csv;
@@ -68,7 +69,7 @@ pub(crate) fn open(
             let format = lobster::Lobster::new(member, options)?;
             Box::new(LineImporter::new(member, format, 0, truncated)?)
         }
-        Format::DbnMbo => Box::new(dbn_mbo::DbnMbo::new(member, options)?),
+        Format::Dbn => Box::new(dbn::Dbn::new(member, truncated)?),
         Format::BitstampOrders => {
             let format = bitstamp_orders::BitstampOrders::new(&symbol);
             Box::new(LineImporter::new(member, format, 1, truncated)?)

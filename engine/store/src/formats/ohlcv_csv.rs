@@ -133,7 +133,7 @@ impl LineFormat for OhlcvCsv {
             symbol: 0,
             venue_at: at,
             received_at: at,
-            data: RawData::Bar { open, high, low, close, volume },
+            data: RawData::Bar { open, high, low, close, volume, length: None },
         });
         Ok(())
     }

@@ -108,6 +108,7 @@ impl ParquetRows {
                 low: dec("low")?,
                 close: dec("close")?,
                 volume: dec("volume")?,
+                length: Some(length),
             }
         };
         Ok(RawEvent { symbol, venue_at: opened_at.0, received_at: opened_at.1, data })
