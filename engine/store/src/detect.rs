@@ -68,28 +68,6 @@ impl Format {
         (Self::Parquet, "parquet"),
     ];
 
-    /// Returns whether its files say which symbols they are about.
-    pub(crate) const fn names_symbols(self) -> bool {
-        match self {
-            Self::Tape
-            | Self::BinanceWs
-            | Self::Lobster
-            | Self::Dbn
-            | Self::TardisBook
-            | Self::TardisTrades
-            | Self::TardisQuotes
-            | Self::Parquet => true,
-            Self::BinanceAggTrades
-            | Self::BinanceTrades
-            | Self::BinanceKlines
-            | Self::BinanceBookTicker
-            | Self::BitstampOrders
-            | Self::Ohlcv
-            | Self::Trades
-            | Self::HftNpy => false,
-        }
-    }
-
     /// Returns its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -106,18 +84,22 @@ pub struct Detected {
     pub format: Format,
     /// Whether its first line names the columns.
     pub has_header: bool,
+    /// What stands between the cells of its lines: a comma, a semicolon or a tab.
+    pub separator: u8,
     /// Unit of its timestamps, where it has one.
     pub time_unit: Option<String>,
 }
 
 /// Tells the format of a member.
 pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected, StoreError> {
-    let found = |format, has_header| Detected {
+    let found_by = |format, has_header, separator| Detected {
         member: member.clone(),
         format,
         has_header,
+        separator,
         time_unit: None,
     };
+    let found = |format, has_header| found_by(format, has_header, b',');
     let magic = lines::magic(member)?;
     if magic.starts_with(tape::MAGIC) {
         return Ok(found(Format::Tape, false));
@@ -134,8 +116,9 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     let head = lines::head(member, 3)?;
     let first = head.first().map_or(&[][..], Vec::as_slice);
     let second = head.get(1).map(Vec::as_slice);
+    let separator = separator(first);
     if let Some(format) = options.format {
-        return Ok(found(format, looks_like_header(first)));
+        return Ok(found_by(format, looks_like_header(first), separator));
     }
     if binance_ws::recognises(first) {
         return Ok(found(Format::BinanceWs, false));
@@ -152,11 +135,11 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     if lobster::recognise(first) {
         return Ok(found(Format::Lobster, false));
     }
-    if let Some(has_header) = ohlcv_csv::recognise(first, second) {
-        return Ok(found(Format::Ohlcv, has_header));
+    if let Some(has_header) = ohlcv_csv::recognise(first, second, separator) {
+        return Ok(found_by(Format::Ohlcv, has_header, separator));
     }
-    if trades_csv::recognise(first) {
-        return Ok(found(Format::Trades, true));
+    if trades_csv::recognise(first, separator) {
+        return Ok(found_by(Format::Trades, true, separator));
     }
     let shown = String::from_utf8_lossy(&first[..first.len().min(80)]).into_owned();
     Err(StoreError::UnknownFormat {
@@ -164,6 +147,12 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
         found: if shown.is_empty() { "empty".to_owned() } else { format!("it begins `{shown}`") },
         known: Format::ALL.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
     })
+}
+
+/// Returns what stands between the cells of a line.
+fn separator(line: &[u8]) -> u8 {
+    let found = [b',', b';', b'\t'].into_iter().find(|separator| line.contains(separator));
+    found.unwrap_or(b',')
 }
 
 /// Returns whether a line of CSV has no number in its first cell.

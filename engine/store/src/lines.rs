@@ -100,7 +100,7 @@ impl<F: LineFormat> Importer for LineImporter<F> {
             return Ok(true);
         }
         self.report.n_lines += 1;
-        let line = self.line.trim_ascii();
+        let line = trim(&self.line, self.report.n_lines == 1);
         if line.is_empty() || self.report.n_lines <= self.skip {
             return Ok(true);
         }
@@ -131,6 +131,17 @@ pub(crate) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io
     input.take(LONGEST_LINE as u64 + 1).read_until(b'\n', line)
 }
 
+/// Takes off what surrounds a line: its end, spaces, and the mark of UTF-8 before the first. A tab
+/// may stand for an empty cell and stays.
+fn trim(line: &[u8], is_first: bool) -> &[u8] {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let line = line.strip_prefix(MARK).filter(|_| is_first).unwrap_or(line);
+    let is_kept = |byte: &u8| !matches!(byte, b' ' | b'\r' | b'\n');
+    let start = line.iter().position(is_kept).unwrap_or(line.len());
+    let end = line.iter().rposition(is_kept).map_or(start, |end| end + 1);
+    &line[start..end]
+}
+
 /// Returns the first bytes of a member, at most eight.
 pub(crate) fn magic(member: &Member) -> Result<Vec<u8>, StoreError> {
     use std::io::Read;
@@ -155,8 +166,9 @@ pub(crate) fn head(member: &Member, n: usize) -> Result<Vec<Vec<u8>>, StoreError
             Err(_) if !lines.is_empty() => break,
             Err(error) => return Err(input.explain(error)),
         }
-        if !line.trim_ascii().is_empty() {
-            lines.push(line.trim_ascii().to_vec());
+        let trimmed = trim(&line, lines.is_empty());
+        if !trimmed.is_empty() {
+            lines.push(trimmed.to_vec());
         }
     }
     Ok(lines)

@@ -11,7 +11,8 @@ use crate::time::TimeUnit;
 pub struct OpenOptions {
     /// Format, instead of what the first bytes tell.
     pub format: Option<Format>,
-    /// Symbol of data that does not name one.
+    /// Symbol of data that does not name one. Of data that names several, only this one is read;
+    /// data that names one is called this.
     pub symbol: Option<String>,
     /// Price step.
     pub tick: Option<Decimal>,

@@ -75,6 +75,10 @@ pub(crate) enum RawData {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct RawSymbol {
     pub(crate) name: String,
+    /// Whether the data tells the name; otherwise it is the option's, or the file's.
+    pub(crate) is_name_told: bool,
+    /// Whether negative sizes were found, which tell who took.
+    pub(crate) has_signed_sizes: bool,
     pub(crate) kind: InstrumentKind,
     /// Whether the data tells the kind; otherwise it is assumed, and said to be.
     pub(crate) is_kind_told: bool,
@@ -90,11 +94,18 @@ impl RawSymbol {
     pub(crate) fn linear(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            is_name_told: true,
+            has_signed_sizes: false,
             kind: InstrumentKind::LinearPerpetual,
             is_kind_told: false,
             multiplier: 1,
             steps: None,
         }
+    }
+
+    /// Returns it as one whose name the data does not tell.
+    pub(crate) fn unnamed(self) -> Self {
+        Self { is_name_told: false, ..self }
     }
 
     /// Returns a spot instrument of this name.

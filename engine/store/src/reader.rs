@@ -2,6 +2,8 @@
 
 mod instruments;
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use crate::metadata::Metadata;
 use crate::options::OpenOptions;
 use crate::report::Report;
 use crate::source::{BLOCK, Content, Source};
-use crate::survey::{Survey, survey};
+use crate::survey::{Survey, SymbolSurvey, survey};
 use crate::tape::TapeReader;
 use crate::window::Window;
 
@@ -33,6 +35,8 @@ pub struct Reader {
     detected: Vec<Detected>,
     findings: Vec<String>,
     sources: Vec<Source>,
+    /// By the time that nothing more of a source comes before: the sources that have not ended.
+    turns: BinaryHeap<Reverse<(Nanos, usize)>>,
     window: Window,
     is_over: bool,
 }
@@ -54,11 +58,13 @@ impl Reader {
                 plans.push(plan(&member, options)?);
             }
         }
+        share_bar_lengths(&mut plans);
         let instruments = Instruments::of(&plans, options)?;
         let options = Arc::new(options.clone());
         let mut findings = instruments.findings.clone();
         let mut sources = Vec::with_capacity(plans.len());
         let mut detected = Vec::with_capacity(plans.len());
+        let mut turns = BinaryHeap::with_capacity(plans.len());
         for (n, plan) in plans.into_iter().enumerate() {
             detected.push(plan.detected.clone());
             findings.extend(plan.findings(&options));
@@ -67,20 +73,21 @@ impl Reader {
                 Planned::Tape { .. } => Content::Tape { targets: instruments.targets(n)? },
                 Planned::Import(survey) => {
                     let specs = &instruments.metadata.instruments;
-                    let targets = instruments.ids(n).map(|id| {
+                    let targets = instruments.ids(n).zip(&survey.symbols).map(|(id, found)| {
                         let spec = specs.get(id?.index())?;
-                        let bar_ns = survey.bar_ns.unwrap_or(0);
+                        let bar_ns = found.bar_ns.unwrap_or(0);
                         Some((Converter::new(id?, spec.tick, spec.lot, bar_ns)?, spec.venue))
                     });
                     Content::Import { targets: targets.collect(), symbols: survey.symbols }
                 }
             };
+            turns.push(Reverse((starts_at, n)));
             sources.push(Source::new(plan.detected, content, starts_at, Arc::clone(&options)));
         }
         let metadata = instruments.metadata;
         let venues = metadata.instruments.iter().map(|spec| spec.venue).collect();
         let window = Window::new(options.from, options.to, venues);
-        Ok(Self { metadata, detected, findings, sources, window, is_over: false })
+        Ok(Self { metadata, detected, findings, sources, turns, window, is_over: false })
     }
 
     /// Returns what the data is about.
@@ -121,10 +128,11 @@ impl Reader {
         while out.len() == before && !self.is_over {
             // One file needs no merging: its blocks pass as they are.
             let more = match &mut self.sources[..] {
-                [source] => source.fill(out)?,
-                _ => self.merge(out)?,
+                [source] => source.fill(out),
+                _ => self.merge(out),
             };
-            self.is_over = self.window.apply(out, before) || !more;
+            // Damage behind the stretch is of no concern.
+            self.is_over = self.window.apply(out, before) || !more?;
         }
         Ok(out.len() - before)
     }
@@ -134,24 +142,20 @@ impl Reader {
         let before = out.len();
         while out.len() - before < BLOCK {
             // The file whose turn it is, and the one that ends its turn.
-            let (mut first, mut second) = (None, None);
-            for (idx, source) in self.sources.iter_mut().enumerate() {
-                let Some(at) = source.peek()? else { continue };
-                let place = Some((at, idx));
-                if first.is_none() || place < first {
-                    second = first;
-                    first = place;
-                } else if second.is_none() || place < second {
-                    second = place;
-                }
-            }
-            let Some((at, idx)) = first else { return Ok(out.len() > before) };
+            let Some(Reverse((at, idx))) = self.turns.pop() else { return Ok(out.len() > before) };
             if self.window.is_over(at) {
                 return Ok(out.len() > before);
             }
+            let second = self.turns.peek().map(|Reverse(second)| *second);
             let n_free = BLOCK - (out.len() - before);
             let comes_first = |at: Nanos| second.is_none_or(|second| (at, idx) < second);
-            self.sources[idx].take(n_free, comes_first, out)?;
+            let source = &mut self.sources[idx];
+            let next = source.take(n_free, comes_first, out).and_then(|()| source.peek());
+            // A file that failed keeps its turn: reading on fails again.
+            if let Some(at) = next.as_ref().map_or(Some(at), |next| *next) {
+                self.turns.push(Reverse((at, idx)));
+            }
+            next?;
         }
         Ok(true)
     }
@@ -176,7 +180,10 @@ fn plan(member: &Member, options: &OpenOptions) -> Result<Plan, StoreError> {
         return Ok(Plan { detected, content: Planned::Tape { metadata, starts_at } });
     }
     let mut importer = formats::open(&detected, options, Pass::Survey)?;
-    let survey = survey(importer.as_mut())?;
+    let mut survey = survey(importer.as_mut())?;
+    if let Some(symbol) = &options.symbol {
+        select(&mut survey.symbols, symbol, member)?;
+    }
     if survey.n_events == 0 && survey.report.n_bad > 0 || survey.symbols.is_empty() {
         let first = survey.report.bad_lines.first();
         return Err(StoreError::Empty {
@@ -191,7 +198,59 @@ fn plan(member: &Member, options: &OpenOptions) -> Result<Plan, StoreError> {
     Ok(Plan { detected, content: Planned::Import(survey) })
 }
 
+/// Takes from a file only the symbol that is wanted, or calls its only one so.
+fn select(symbols: &mut [SymbolSurvey], wanted: &str, member: &Member) -> Result<(), StoreError> {
+    if let [only] = symbols {
+        wanted.clone_into(&mut only.symbol.name);
+        return Ok(());
+    }
+    for found in &mut *symbols {
+        found.is_wanted = found.symbol.name == wanted;
+    }
+    if symbols.is_empty() || symbols.iter().any(|found| found.is_wanted) {
+        return Ok(());
+    }
+    const SHOWN: usize = 20;
+    let names: Vec<_> =
+        symbols.iter().take(SHOWN).map(|found| found.symbol.name.as_str()).collect();
+    let more = if symbols.len() > SHOWN { ", ..." } else { "" };
+    Err(StoreError::Ambiguous {
+        path: member.path.clone(),
+        what: format!("no symbol {wanted} in it, but {}{more}", names.join(", ")),
+        option: "--symbol and one of these",
+    })
+}
+
+/// Gives bars without a neighbour the length of the symbol's bars in another file, or else of the
+/// other symbols' in theirs.
+fn share_bar_lengths(plans: &mut [Plan]) {
+    let mut known = HashMap::new();
+    for plan in &*plans {
+        for found in plan.symbols() {
+            if let Some(bar_ns) = found.bar_ns {
+                known.entry(found.symbol.name.clone()).or_insert(bar_ns);
+            }
+        }
+    }
+    for plan in plans {
+        let Planned::Import(survey) = &mut plan.content else { continue };
+        let beside = survey.symbols.iter().find_map(|found| found.bar_ns);
+        for found in &mut survey.symbols {
+            if found.bar_ns.is_none() && found.n_bars > 0 {
+                found.bar_ns = known.get(&found.symbol.name).copied().or(beside);
+            }
+        }
+    }
+}
+
 impl Plan {
+    fn symbols(&self) -> &[SymbolSurvey] {
+        match &self.content {
+            Planned::Tape { .. } => &[],
+            Planned::Import(survey) => &survey.symbols,
+        }
+    }
+
     fn starts_at(&self) -> Nanos {
         match &self.content {
             Planned::Tape { starts_at, .. } => *starts_at,
@@ -207,8 +266,15 @@ impl Plan {
         if let Some(unit) = &self.detected.time_unit {
             findings.push(format!("{file}: times in {unit}"));
         }
-        if let ([found], None, false) =
-            (&survey.symbols[..], &options.symbol, self.detected.format.names_symbols())
+        if self.detected.separator != b',' {
+            let name = if self.detected.separator == b';' { "semicolons" } else { "tabs" };
+            findings.push(format!("{file}: cells between {name}"));
+        }
+        if survey.symbols.iter().any(|found| found.symbol.has_signed_sizes) {
+            findings.push(format!("{file}: sizes with signs; what is negative was sold"));
+        }
+        if let ([found], None) = (&survey.symbols[..], &options.symbol)
+            && !found.symbol.is_name_told
         {
             findings.push(format!(
                 "{file}: names no symbol; called {} after the file, --symbol says otherwise",
@@ -224,11 +290,17 @@ impl Plan {
                 ));
             }
         }
-        if let Some(bar_ns) = survey.bar_ns {
-            let seconds = bar_ns / Nanos::SECOND;
-            findings.push(format!("{file}: bars of {seconds} s, the most common distance"));
-        } else if survey.n_bars > 0 {
-            findings.push(format!("{file}: one bar alone, so its length is not known: taken as 0"));
+        for found in survey.symbols.iter().filter(|found| found.is_wanted && found.n_bars > 0) {
+            let name = &found.symbol.name;
+            findings.push(match found.bar_ns {
+                Some(bar_ns) => {
+                    let seconds = bar_ns / Nanos::SECOND;
+                    format!("{file}: bars of {name} of {seconds} s, the most common distance")
+                }
+                None => format!(
+                    "{file}: one bar of {name} alone, so its length is not known: taken as 0"
+                ),
+            });
         }
         findings
     }

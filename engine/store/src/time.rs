@@ -58,35 +58,87 @@ impl TimeUnit {
     }
 }
 
-/// Parses a time: whole numbers in `unit` (or the unit their size tells), numbers with a fraction
-/// in seconds, and dates such as `2021-12-31 23:01:00.5`, `2021-12-31T23:01:00Z`, which are UTC
-/// unless they say otherwise.
-pub(crate) fn parse_time(text: &str, unit: Option<TimeUnit>) -> Result<(Nanos, String), String> {
-    let text = text.trim().trim_matches('"');
-    if let Ok(number) = text.parse::<i64>() {
-        let unit = unit.or_else(|| TimeUnit::of(number)).ok_or_else(|| {
-            format!("time {text} is in no unit that its size tells; say it with --time-unit")
-        })?;
-        let at = unit.to_nanos(number).ok_or_else(|| format!("time {text} is out of range"))?;
-        return Ok((at, unit.as_str().to_owned()));
-    }
-    if let Some(seconds) = crate::decimal::Dec::parse(text.as_bytes()) {
-        let scaled = crate::grid::Step::new(rust_decimal::Decimal::new(1, 9))
-            .and_then(|nano| nano.count(seconds))
-            .ok_or_else(|| format!("time {text} is out of range"))?;
-        return Ok((Nanos(scaled), "seconds".to_owned()));
-    }
-    parse_date(text).map(|at| (at, "dates".to_owned())).ok_or_else(|| {
-        format!("`{text}` is neither a number nor a date such as 2021-12-31 23:01:00")
-    })
+/// Reads the times of one file, which are all in one unit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    unit: Option<TimeUnit>,
+    /// Whether the unit was given: then no size is doubted.
+    is_given: bool,
+    /// What the times were found to be.
+    told: Option<&'static str>,
 }
 
-/// Parses a date, with or without a time of day and a zone (UTC without).
+impl Times {
+    /// Returns the reader of times of this unit, or of the one that the first time's size tells.
+    pub(crate) const fn new(unit: Option<TimeUnit>) -> Self {
+        Self { unit, is_given: unit.is_some(), told: None }
+    }
+
+    /// Returns what the times were found to be.
+    pub(crate) fn told(&self) -> Option<String> {
+        self.told.map(str::to_owned)
+    }
+
+    /// Converts a whole number.
+    pub(crate) fn whole(&mut self, time: i64) -> Result<Nanos, String> {
+        let refuse = |why: &str| format!("time `{time}` {why}");
+        let seen = TimeUnit::of(time);
+        if !self.is_given
+            && let (Some(unit), Some(seen)) = (self.unit, seen)
+            && unit != seen
+        {
+            let why = format!("is not in {}, as the file's times are", unit.as_str());
+            return Err(refuse(&why));
+        }
+        let unit = self
+            .unit
+            .or(seen)
+            .ok_or_else(|| refuse("is in no unit that its size tells; say it with --time-unit"))?;
+        self.unit = Some(unit);
+        self.told = Some(unit.as_str());
+        unit.to_nanos(time).ok_or_else(|| refuse("is out of range"))
+    }
+
+    /// Parses a whole number, a number of seconds with a fraction, or a date such as
+    /// `2021-12-31 23:01:00.5` or `2021-12-31T23:01:00Z`, which is UTC unless it says otherwise.
+    pub(crate) fn parse(&mut self, cell: &[u8]) -> Result<Nanos, String> {
+        let text = std::str::from_utf8(cell).map_err(|_| "the time is not text")?;
+        let text = text.trim().trim_matches('"');
+        if let Ok(number) = text.parse::<i64>() {
+            return self.whole(number);
+        }
+        if let Some(seconds) = crate::decimal::Dec::parse(text.as_bytes()) {
+            let nano = crate::grid::Step::new(rust_decimal::Decimal::new(1, 9));
+            let nanos = nano.and_then(|nano| nano.count(seconds));
+            self.told = Some("seconds");
+            return nanos.map(Nanos).ok_or_else(|| format!("time `{text}` is out of range"));
+        }
+        self.told = Some("dates");
+        parse_date(text).ok_or_else(|| {
+            crate::formats::cells::refused(
+                "time",
+                text.as_bytes(),
+                "is neither a number nor a date such as 2021-12-31 23:01:00",
+            )
+        })
+    }
+}
+
+/// Parses a date, with or without a time of day and a zone (UTC without). A `D` may stand between
+/// date and time, as in BitMEX's files.
 #[must_use]
 pub fn parse_date(text: &str) -> Option<Nanos> {
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
         return i64::try_from(at.as_nanosecond()).ok().map(Nanos);
     }
+    let spaced;
+    let text = match text.split_once('D') {
+        Some((date, time)) => {
+            spaced = format!("{date}T{time}");
+            &spaced
+        }
+        None => text,
+    };
     let civil = text
         .parse::<jiff::civil::DateTime>()
         .or_else(|_| text.parse::<jiff::civil::Date>().map(jiff::civil::DateTime::from))
@@ -111,11 +163,34 @@ mod tests {
             ("2018-01-01T00:00:00Z", "dates"),
             ("2018-01-01", "dates"),
         ] {
-            let (at, told) = parse_time(text, None).unwrap();
-            assert_eq!(told, unit, "{text}");
+            let mut times = Times::new(None);
+            let at = times.parse(text.as_bytes()).unwrap();
+            assert_eq!(times.told().unwrap(), unit, "{text}");
             assert!(at.0 > 1_500_000_000 * Nanos::SECOND, "{text}");
         }
-        assert!(parse_time("42", None).is_err());
-        assert!(parse_time("yesterday", None).is_err());
+        assert!(Times::new(None).parse(b"42").is_err());
+        assert!(Times::new(None).parse(b"yesterday").is_err());
+    }
+
+    #[test]
+    fn a_file_keeps_its_unit_unless_it_was_given() {
+        let mut times = Times::new(None);
+        times.whole(1_567_965_420_391).unwrap();
+        assert_eq!(
+            times.whole(1_567_965_420_391_000).unwrap_err(),
+            "time `1567965420391000` is not in milliseconds, as the file's times are"
+        );
+        let mut given = Times::new(Some(TimeUnit::Seconds));
+        assert_eq!(given.parse(b"42"), Ok(Nanos(42 * Nanos::SECOND)));
+        assert!(given.parse(b"1567965420391000").unwrap_err().contains("out of range"));
+    }
+
+    #[test]
+    fn a_letter_may_stand_between_date_and_time() {
+        assert_eq!(
+            parse_date("2019-01-01D00:00:00.123456789"),
+            parse_date("2019-01-01T00:00:00.123456789Z")
+        );
+        assert!(parse_date("2019-01-01D00:00:00.123456789").is_some());
     }
 }

@@ -4,22 +4,22 @@
 //! are in microseconds from 2025 on. Both are told from the lines themselves. Columns:
 //! <https://github.com/binance/binance-public-data>.
 
-use tercel_core::{InstrumentKind, Nanos, Side};
+use tercel_core::{InstrumentKind, Nanos};
 
 use crate::detect::Format;
 use crate::formats::cells::{Cells, refused};
+use crate::formats::trades_csv::taker_of;
 use crate::lines::LineFormat;
 use crate::options::OpenOptions;
 use crate::raw::{RawData, RawEvent, RawSymbol};
 use crate::report::Report;
-use crate::time::TimeUnit;
+use crate::time::{TimeUnit, Times};
 
 /// One of the archive's files.
 pub(crate) struct BinanceCsv {
     format: Format,
     symbols: [RawSymbol; 1],
-    /// Said by the user, else told by the first time in the file.
-    unit: Option<TimeUnit>,
+    times: Times,
     /// Told by the first row; a file does not change its columns.
     n_columns: Option<usize>,
 }
@@ -55,8 +55,8 @@ pub(crate) fn recognise(first: &[u8]) -> Option<(Format, bool)> {
 
 impl BinanceCsv {
     pub(crate) fn new(format: Format, symbol: &str, options: &OpenOptions) -> Self {
-        let symbols = [RawSymbol::linear(symbol)];
-        Self { format, symbols, unit: options.time_unit, n_columns: None }
+        let symbols = [RawSymbol::linear(symbol).unnamed()];
+        Self { format, symbols, times: Times::new(options.time_unit), n_columns: None }
     }
 
     /// Returns how many columns the format may have: of futures, then of spot.
@@ -97,17 +97,8 @@ impl BinanceCsv {
     }
 
     fn time(&mut self, cells: &Cells<'_, MOST_COLUMNS>, n: usize) -> Result<Nanos, String> {
-        let refuse = |why: &str| refused("time", cells.get(n), why);
-        let time = i64::try_from(cells.whole(n, "time")?).map_err(|_| refuse("is too large"))?;
-        let told = TimeUnit::of(time);
-        let unit =
-            *self.unit.get_or_insert(told.ok_or_else(|| {
-                refuse("is in no unit that its size tells; say it with --time-unit")
-            })?);
-        if told.is_some_and(|told| told != unit) {
-            return Err(refuse(&format!("is not in {}, as the file's times are", unit.as_str())));
-        }
-        unit.to_nanos(time).ok_or_else(|| refuse("is out of range"))
+        let time = i64::try_from(cells.whole(n, "time")?);
+        self.times.whole(time.map_err(|_| refused("time", cells.get(n), "is too large"))?)
     }
 
     fn trade(
@@ -119,7 +110,7 @@ impl BinanceCsv {
         let at = self.time(cells, time)?;
         let is_buyer_maker = cells.boolean(maker, "is_buyer_maker")?;
         let data = RawData::Trade {
-            aggressor: Some(if is_buyer_maker { Side::Sell } else { Side::Buy }),
+            aggressor: Some(taker_of(is_buyer_maker)),
             price: cells.amount(1, "price")?,
             qty: cells.amount(2, "quantity")?,
             id: cells.whole(0, "id")?,
@@ -190,13 +181,14 @@ impl LineFormat for BinanceCsv {
     }
 
     fn time_unit(&self) -> Option<String> {
-        self.unit.map(|unit| unit.as_str().to_owned())
+        self.times.told()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tercel_core::Side;
 
     use super::*;
 

@@ -81,7 +81,7 @@ enum Action {
 impl BitstampOrders {
     pub(crate) fn new(symbol: &str) -> Self {
         Self {
-            symbols: [RawSymbol::spot(symbol)],
+            symbols: [RawSymbol::spot(symbol).unnamed()],
             grid: Step::new(rust_decimal::Decimal::new(1, u32::from(SCALE))),
             book: ByOrder::new(SCALE, SCALE),
             held: BTreeMap::new(),

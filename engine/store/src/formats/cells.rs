@@ -1,4 +1,4 @@
-//! Cells of a comma-separated line.
+//! Cells of a line.
 
 use crate::decimal::Dec;
 
@@ -10,12 +10,17 @@ pub(crate) struct Cells<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Cells<'a, N> {
-    /// Splits at most `N` cells; `len` counts all there are.
+    /// Splits at most `N` cells at commas; `len` counts all there are.
     pub(crate) fn split(line: &'a [u8]) -> Self {
+        Self::split_by(line, b',')
+    }
+
+    /// Splits at most `N` cells; `len` counts all there are.
+    pub(crate) fn split_by(line: &'a [u8], separator: u8) -> Self {
         let mut cells: [&[u8]; N] = [&[]; N];
         let mut len = 0;
         let mut start = 0;
-        for end in memchr::memchr_iter(b',', line).chain([line.len()]) {
+        for end in memchr::memchr_iter(separator, line).chain([line.len()]) {
             if len < N {
                 cells[len] = trim(&line[start..end]);
             }

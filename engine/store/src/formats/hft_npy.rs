@@ -75,7 +75,7 @@ impl HftNpy {
         Ok(Self {
             input,
             name: member.display(),
-            symbols: [RawSymbol::linear(symbol)],
+            symbols: [RawSymbol::linear(symbol).unnamed()],
             report: Report::default(),
             n_rows,
             accept_truncated,

@@ -17,7 +17,6 @@ use crate::error::StoreError;
 use crate::formats::by_order::{ByOrder, Sink};
 use crate::formats::cells::{Cells, refused};
 use crate::lines::{self, LineFormat};
-use crate::options::OpenOptions;
 use crate::raw::{RawData, RawEvent, RawSymbol};
 use crate::report::Report;
 
@@ -104,7 +103,7 @@ fn own_name(member: &Member) -> String {
 }
 
 impl Lobster {
-    pub(crate) fn new(member: &Member, options: &OpenOptions) -> Result<Self, StoreError> {
+    pub(crate) fn new(member: &Member) -> Result<Self, StoreError> {
         let name = own_name(member);
         let name = name.rsplit('/').next().unwrap_or_default();
         let mut parts = name.split('_');
@@ -117,7 +116,7 @@ impl Lobster {
         let rows = sibling(member, MESSAGE, ORDERBOOK);
         Ok(Self {
             // Hidden orders trade at half cents, so the tick is left to the prices.
-            symbols: [RawSymbol::spot(options.symbol.as_deref().unwrap_or(symbol))],
+            symbols: [RawSymbol::spot(symbol)],
             midnight,
             rows: rows.map(|rows| rows.open()).transpose()?,
             line: Vec::new(),

@@ -5,12 +5,14 @@ pub(crate) mod binance_ws;
 pub(crate) mod bitstamp_orders;
 pub(crate) mod by_order;
 pub(crate) mod cells;
+pub(crate) mod columns;
 pub(crate) mod dbn;
 pub(crate) mod depth;
 pub(crate) mod hft_npy;
 pub(crate) mod lobster;
 pub(crate) mod ohlcv_csv;
 pub(crate) mod parquet_rows;
+pub(crate) mod symbols;
 pub(crate) mod tardis_csv;
 pub(crate) mod trades_csv;
 
@@ -66,7 +68,7 @@ pub(crate) fn open(
             Box::new(LineImporter::new(member, format, skip, truncated)?)
         }
         Format::Lobster => {
-            let format = lobster::Lobster::new(member, options)?;
+            let format = lobster::Lobster::new(member)?;
             Box::new(LineImporter::new(member, format, 0, truncated)?)
         }
         Format::Dbn => Box::new(dbn::Dbn::new(member, truncated)?),
@@ -75,7 +77,7 @@ pub(crate) fn open(
             Box::new(LineImporter::new(member, format, 1, truncated)?)
         }
         Format::Trades => {
-            let format = trades_csv::TradesCsv::new(detected, &symbol, options)?;
+            let format = trades_csv::TradesCsv::new(detected, &symbol, options, pass)?;
             Box::new(LineImporter::new(member, format, 1, truncated)?)
         }
         Format::TardisBook | Format::TardisTrades | Format::TardisQuotes => {

@@ -1,6 +1,8 @@
 //! Which instruments several files are about: one for each symbol and kind, on the finest steps
 //! that any of its files shows.
 
+use std::collections::{HashMap, HashSet};
+
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use tercel_core::{InstrumentId, InstrumentKind, InstrumentSpec};
@@ -30,24 +32,34 @@ struct Mention {
     assets: Option<(String, String)>,
     is_kind_told: bool,
     n_values: u64,
+    is_tick_found: bool,
+    is_lot_found: bool,
+    is_wanted: bool,
 }
 
 impl Instruments {
     /// Unites what the files say.
     pub(crate) fn of(plans: &[Plan], options: &OpenOptions) -> Result<Self, StoreError> {
         let mentions = mentions(plans, options);
+        let spots = mentions.iter().filter(|mention| mention.is_kind_told && mention.is_spot());
+        let spots: HashSet<&str> = spots.map(|mention| mention.spec.symbol.as_str()).collect();
         let mut groups: Vec<(String, Vec<&Mention>)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         let mut ids = vec![Vec::new(); plans.len()];
         let mut steps = vec![Vec::new(); plans.len()];
         for mention in &mentions {
-            let name = name(mention, &mentions);
-            let at = groups.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
-                groups.push((name, Vec::new()));
+            steps[mention.file].push((mention.spec.tick, mention.spec.lot));
+            if !mention.is_wanted {
+                ids[mention.file].push(None);
+                continue;
+            }
+            let name = mention.name(&spots);
+            let at = *places.entry(name).or_insert_with_key(|name| {
+                groups.push((name.clone(), Vec::new()));
                 groups.len() - 1
             });
             groups[at].1.push(mention);
             ids[mention.file].push(u16::try_from(at).ok().map(InstrumentId));
-            steps[mention.file].push((mention.spec.tick, mention.spec.lot));
         }
         let mut united = Self { metadata: Metadata::default(), findings: Vec::new(), ids, steps };
         for (name, mentions) in &groups {
@@ -93,9 +105,9 @@ impl Instruments {
     ) -> Result<(), StoreError> {
         let first = mentions[0];
         let mut spec = first.spec.clone();
+        spec.tick = united_step(mentions, |mention| (mention.spec.tick, mention.is_tick_found));
+        spec.lot = united_step(mentions, |mention| (mention.spec.lot, mention.is_lot_found));
         for other in &mentions[1..] {
-            spec.tick = common_step(spec.tick, other.spec.tick);
-            spec.lot = common_step(spec.lot, other.spec.lot);
             if other.is_kind_told && spec.multiplier != other.spec.multiplier {
                 return Err(StoreError::Conflict {
                     symbol: name.to_owned(),
@@ -190,6 +202,9 @@ fn mentions(plans: &[Plan], options: &OpenOptions) -> Vec<Mention> {
                         spec: spec.clone(),
                         is_kind_told: true,
                         n_values: 0,
+                        is_tick_found: true,
+                        is_lot_found: true,
+                        is_wanted: true,
                     });
                 }
             }
@@ -205,6 +220,9 @@ fn mentions(plans: &[Plan], options: &OpenOptions) -> Vec<Mention> {
                         assets: None,
                         is_kind_told: symbol.is_kind_told && options.kind.is_none(),
                         n_values: found.n_values,
+                        is_tick_found: found.is_tick_found,
+                        is_lot_found: found.is_lot_found,
+                        is_wanted: found.is_wanted,
                     });
                 }
             }
@@ -213,17 +231,28 @@ fn mentions(plans: &[Plan], options: &OpenOptions) -> Vec<Mention> {
     mentions
 }
 
-/// Returns what a symbol is called: by itself, unless it is a perpetual beside a spot of one name.
-fn name(mention: &Mention, all: &[Mention]) -> String {
-    let symbol = &mention.spec.symbol;
-    let is_spot = |other: &Mention| other.spec.kind == InstrumentKind::Spot;
-    let has_spot = all
-        .iter()
-        .any(|other| other.spec.symbol == *symbol && other.is_kind_told && is_spot(other));
-    if mention.is_kind_told && !is_spot(mention) && has_spot {
-        return format!("{symbol}-PERP");
+impl Mention {
+    fn is_spot(&self) -> bool {
+        self.spec.kind == InstrumentKind::Spot
     }
-    symbol.clone()
+
+    /// Returns what a symbol is called: by itself, unless it is a perpetual beside a spot of one
+    /// name.
+    fn name(&self, spots: &HashSet<&str>) -> String {
+        let symbol = &self.spec.symbol;
+        if self.is_kind_told && !self.is_spot() && spots.contains(symbol.as_str()) {
+            return format!("{symbol}-PERP");
+        }
+        symbol.clone()
+    }
+}
+
+/// Returns a step that fits all files that found one; what others fell back on does not count.
+fn united_step(mentions: &[&Mention], step: impl Fn(&Mention) -> (Decimal, bool)) -> Decimal {
+    let steps = mentions.iter().map(|mention| step(mention));
+    let found = steps.clone().filter(|(_, is_found)| *is_found).map(|(step, _)| step);
+    let all = steps.map(|(step, _)| step);
+    found.reduce(common_step).or_else(|| all.reduce(common_step)).unwrap_or(Decimal::ONE)
 }
 
 /// Returns a step that both are multiples of.
