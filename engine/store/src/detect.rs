@@ -41,6 +41,10 @@ pub enum Format {
     TardisTrades,
     /// tardis.dev: best quotes.
     TardisQuotes,
+    /// tardis.dev: the first levels of books.
+    TardisDepth,
+    /// tardis.dev: marks, indices and funding.
+    TardisTicker,
     /// hftbacktest's event arrays.
     HftNpy,
     /// Parquet as exported here.
@@ -64,6 +68,8 @@ impl Format {
         (Self::TardisBook, "tardis-book"),
         (Self::TardisTrades, "tardis-trades"),
         (Self::TardisQuotes, "tardis-quotes"),
+        (Self::TardisDepth, "tardis-depth"),
+        (Self::TardisTicker, "tardis-ticker"),
         (Self::HftNpy, "hftbacktest"),
         (Self::Parquet, "parquet"),
     ];
@@ -127,6 +133,15 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
         return Ok(found(format, has_header));
     }
     if let Some(format) = tardis_csv::recognise(first) {
+        if format == Format::TardisTrades && tardis_csv::holds_liquidations(member) {
+            return Err(StoreError::UnknownFormat {
+                path: member.path.clone(),
+                found: "liquidations by its name: the trades file has them among its trades; \
+                        --format tardis-trades reads them as trades all the same"
+                    .to_owned(),
+                known: known(),
+            });
+        }
         return Ok(found(format, true));
     }
     if bitstamp_orders::recognise(first) {
@@ -145,8 +160,13 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     Err(StoreError::UnknownFormat {
         path: member.path.clone(),
         found: if shown.is_empty() { "empty".to_owned() } else { format!("it begins `{shown}`") },
-        known: Format::ALL.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
+        known: known(),
     })
+}
+
+/// Returns the names of all formats.
+fn known() -> String {
+    Format::ALL.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns what stands between the cells of a line.

@@ -208,3 +208,27 @@ fn a_bar_alone_in_its_file_is_as_long_as_in_the_other_files() {
     let (_, reader) = read(&paths[0]);
     assert!(reader.findings().iter().any(|said| said.contains("its length is not known")));
 }
+
+#[test]
+fn marks_are_rounded_to_the_tick_that_trades_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let trades = folder.path().join("bitmex_trades_2020-04-01_XBTUSD.csv");
+    let ticker = folder.path().join("bitmex_derivative_ticker_2020-04-01_XBTUSD.csv");
+    let common = "exchange,symbol,timestamp,local_timestamp";
+    let at = "bitmex,XBTUSD,1585699200245000,1585699200404670";
+    std::fs::write(&trades, format!("{common},id,side,price,amount\n{at},,sell,6425.5,3\n"))
+        .unwrap();
+    let columns = "funding_timestamp,funding_rate,predicted_funding_rate,open_interest,\
+                   last_price,index_price,mark_price";
+    let rows = format!("{common},{columns}\n{at},,,,1,6425.5,6424.99,6425.6789\n");
+    std::fs::write(&ticker, rows).unwrap();
+    let (events, reader) = read_all(&[ticker, trades.clone()], &OpenOptions::default());
+    assert_eq!(reader.metadata().instruments[0].tick.to_string(), "0.1");
+    let MarketData::Mark { mark, index } = events[0] else { panic!("{events:?}") };
+    assert_eq!((mark.0, index.0), (64_256, 64_249));
+
+    let liquidations = folder.path().join("bitmex_liquidations_2020-04-01_XBTUSD.csv");
+    std::fs::rename(trades, &liquidations).unwrap();
+    let refused = Reader::open(&[liquidations], &OpenOptions::default()).unwrap_err();
+    assert!(refused.to_string().contains("liquidations by its name"), "{refused}");
+}

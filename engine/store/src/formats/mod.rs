@@ -80,7 +80,11 @@ pub(crate) fn open(
             let format = trades_csv::TradesCsv::new(detected, &symbol, options, pass)?;
             Box::new(LineImporter::new(member, format, 1, truncated)?)
         }
-        Format::TardisBook | Format::TardisTrades | Format::TardisQuotes => {
+        Format::TardisBook
+        | Format::TardisTrades
+        | Format::TardisQuotes
+        | Format::TardisDepth
+        | Format::TardisTicker => {
             let format = tardis_csv::TardisCsv::new(detected.format);
             Box::new(LineImporter::new(member, format, 1, truncated)?)
         }
