@@ -96,6 +96,29 @@ impl Dec {
         Self::parse(format!("{value}").as_bytes())
     }
 
+    /// Converts the shortest decimal that is this float but for the noise of arithmetic, such as
+    /// 100.3 for 100.30000000000001; `None` if it is not finite or does not fit.
+    ///
+    /// Noise is what changes the thirteenth digit and those behind: quantities may have more than
+    /// nine good ones.
+    #[must_use]
+    pub fn near_f64(value: f64) -> Option<Self> {
+        const NOISE: f64 = 1e-12;
+        const GOOD_DIGITS: usize = 12;
+        let exact = Self::from_f64(value);
+        // A float that was written as a decimal reads back short.
+        let is_short = |dec: &Self| dec.mantissa.unsigned_abs() < 10u64.pow(15);
+        if exact.as_ref().is_some_and(is_short) || !value.is_finite() {
+            return exact;
+        }
+        let rounded = (GOOD_DIGITS..=16).find_map(|digits| {
+            let text = format!("{value:.*e}", digits - 1);
+            let is_near = (text.parse::<f64>().ok()? - value).abs() <= NOISE * value.abs();
+            is_near.then(|| Self::parse(text.as_bytes())).flatten()
+        });
+        rounded.map(Self::normalized).or(exact)
+    }
+
     /// Long numbers, exponents: rare, so by the general library.
     #[cold]
     fn parse_slowly(text: &[u8]) -> Option<Self> {
@@ -142,7 +165,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn floats_lose_their_noise_and_nothing_else() {
+        for (float, text) in [
+            (0.1 + 0.2, "0.3"),
+            (100.300_000_000_000_01, "100.3"),
+            (61_837.63, "61837.63"),
+            (1_234_567_890.5, "1234567890.5"),
+            (123_456_789.123_456, "123456789.123456"),
+            (-1e-9 * 3.0, "-0.000000003"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(Dec::near_f64(float), Dec::parse(text.as_bytes()), "{float}");
+        }
+        assert_eq!(Dec::near_f64(f64::NAN), None);
+        assert_eq!(Dec::near_f64(1e300), None);
+    }
+
     proptest! {
+        #[test]
+        fn decimals_of_twelve_digits_survive_arithmetic(
+            mantissa in -999_999_999_999i64..=999_999_999_999,
+            scale in 0u8..=12,
+        ) {
+            let dec = Dec { mantissa, scale }.normalized();
+            let float: f64 = format!("{mantissa}e-{scale}").parse().unwrap();
+            prop_assert_eq!(Dec::near_f64(float * 3.0 / 3.0), Some(dec));
+        }
+
         #[test]
         fn no_text_panics_and_numbers_read_back(text in "[-+0-9.eE]{0,24}", value: i64, scale in 0u8..=18) {
             let _ = Dec::parse(text.as_bytes());

@@ -87,6 +87,35 @@ impl Step {
     }
 }
 
+/// Reads floats as decimals: as multiples of a step where one is given, else without their noise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Floats {
+    /// The step, and the same as a float.
+    step: Option<(Step, f64)>,
+}
+
+impl Floats {
+    pub(crate) fn new(step: Option<Decimal>) -> Self {
+        use rust_decimal::prelude::ToPrimitive;
+        Self { step: step.and_then(|step| Some((Step::new(step)?, step.to_f64()?))) }
+    }
+
+    /// Returns the decimal; `None` if it is not finite or does not fit.
+    pub(crate) fn decimal(&self, value: f64) -> Option<Dec> {
+        // Noise of single precision lands on the step too; a value between steps does not.
+        const NEAR: f64 = 1e-3;
+        if let Some((step, size)) = self.step {
+            let count = (value / size).round();
+            if (count * size - value).abs() <= NEAR * size {
+                let count = Dec::from_f64(count).filter(|count| count.scale == 0)?;
+                let mantissa = count.mantissa.checked_mul(step.mantissa)?;
+                return Some(Dec { mantissa, scale: step.scale });
+            }
+        }
+        Dec::near_f64(value)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +140,16 @@ mod tests {
         let mut finder = StepFinder::default();
         finder.see(dec("61837.63000000"));
         assert_eq!(finder.step(), Decimal::new(1, 2));
+    }
+
+    #[test]
+    fn floats_land_on_a_given_step() {
+        let floats = Floats::new(Some(Decimal::new(25, 2)));
+        assert_eq!(floats.decimal(4_750.75), Some(dec("4750.75")));
+        assert_eq!(floats.decimal(f64::from(100.3f32)), Dec::near_f64(f64::from(100.3f32)));
+        let floats = Floats::new(Some(Decimal::new(1, 1)));
+        assert_eq!(floats.decimal(f64::from(100.3f32)), Some(dec("100.3")));
+        assert_eq!(floats.decimal(f64::INFINITY), None);
     }
 
     #[test]

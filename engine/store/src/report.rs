@@ -22,12 +22,12 @@ pub struct Report {
     pub bad_lines: Vec<BadLine>,
     /// Things counted by name, such as diffs that a snapshot already held.
     pub counts: std::collections::BTreeMap<&'static str, u64>,
-    /// Things to know, such as where a truncated file ended.
+    /// Things to know, such as where a truncated file ended; at most [`Report::KEPT`].
     pub notes: Vec<String>,
 }
 
 impl Report {
-    /// How many refused lines are kept with their reasons.
+    /// How many refused lines are kept with their reasons, and how many notes.
     pub const KEPT: usize = 100;
 
     /// Counts a refused line.
@@ -43,19 +43,24 @@ impl Report {
         *self.counts.entry(what).or_default() += 1;
     }
 
+    /// Adds a thing to know, as long as there are not too many.
+    pub fn note(&mut self, note: String) {
+        if self.notes.len() < Self::KEPT && !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     /// Adds another report to this one.
     pub fn merge(&mut self, other: &Self) {
         self.n_lines += other.n_lines;
         self.n_bad += other.n_bad;
-        let room = Self::KEPT - self.bad_lines.len();
+        let room = Self::KEPT.saturating_sub(self.bad_lines.len());
         self.bad_lines.extend(other.bad_lines.iter().take(room).cloned());
         for (what, n) in &other.counts {
             *self.counts.entry(what).or_default() += n;
         }
         for note in &other.notes {
-            if !self.notes.contains(note) {
-                self.notes.push(note.clone());
-            }
+            self.note(note.clone());
         }
     }
 }

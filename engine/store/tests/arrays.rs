@@ -73,6 +73,76 @@ fn an_array_in_an_archive_is_read_row_by_row() {
     assert_eq!((spec.symbol.as_str(), spec.tick.to_string().as_str()), ("BTCUSDT", "0.1"));
 }
 
+fn write_npy(folder: &Path, descr: &str, shape: &str, rows: &[u8]) -> PathBuf {
+    let header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(rows);
+    let path = folder.join("BTCUSDT.npy");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn other_layouts_of_rows_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let why = |descr: &str, shape: &str| {
+        read(&write_npy(folder.path(), descr, shape, &[0; 128])).unwrap_err().to_string()
+    };
+    let known = "known is (ev, exch_ts";
+    for other in [
+        DTYPE.replace("('order_id', '<u8')", "('order_id', '<u4'), ('', '|V4')"),
+        DTYPE.replace("'px', '<f8'", "'px', '<f4'"),
+        DTYPE.replace("'<u8'", "'>u8'"),
+        DTYPE.replace("('ev', '<u8'), ('exch_ts', '<i8')", "('exch_ts', '<i8'), ('ev', '<u8')"),
+        DTYPE.replace(", ('fval', '<f8')", ""),
+        DTYPE.replace("('ev'", "('', '|V8'), ('ev'"),
+    ] {
+        let said = why(&other, "(2,)");
+        assert!(said.contains(known), "{said}");
+    }
+    let said = why("'<f8'", "(2, 6)");
+    assert!(said.contains("hftbacktest 1") && said.contains("migration2"), "{said}");
+    assert!(why("'<f8'", "(2,)").contains("plain numbers"));
+    assert!(why(DTYPE, "()").contains("shape"));
+    // What is known is read, whichever way integers are signed.
+    let signed = DTYPE.replace("'ev', '<u8'", "'ev', '<i8'");
+    assert_eq!(read(&write_npy(folder.path(), &signed, "(2,)", &[0; 128])).unwrap(), []);
+}
+
+#[test]
+fn floats_with_noise_land_on_their_decimals_and_every_row_is_accounted_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("BTCUSDT.npy");
+    let rows = [
+        (1 | BUY, 100.300_000_000_000_01, 0.1 + 0.2),
+        (1 | SELL, 100.4, 1.0),
+        (2 | SELL, 100.3, -0.1),
+        (5 | BUY, 100.3, 0.1),
+        (13 | BUY, 100.3, 0.1),
+        (1 << 31 | 1 | BUY, 100.3, 0.1),
+    ];
+    std::fs::write(&path, npy(&rows)).unwrap();
+    let mut reader = Reader::open(&[path], &OpenOptions::default()).unwrap();
+    let mut events = Vec::new();
+    while reader.read_block(&mut events).unwrap() > 0 {}
+    assert_eq!(events.len(), 2);
+    let spec = &reader.metadata().instruments[0];
+    assert_eq!((spec.tick.to_string(), spec.lot.to_string()), ("0.1".into(), "0.1".into()));
+    let report = reader.report();
+    assert_eq!((report.n_bad, report.bad_lines[0].reason.as_str()), (1, "qty `-0.1` is negative"));
+    let counted: Vec<_> = report.counts.into_iter().collect();
+    assert_eq!(
+        counted,
+        [
+            ("rows for the venue's clock alone", 1),
+            ("rows of the kind DEPTH_BBO, not read", 1),
+            ("rows of the kind FILL, not read", 1),
+        ]
+    );
+}
+
 #[test]
 fn what_was_exported_reads_back() {
     let folder = tempfile::tempdir().unwrap();

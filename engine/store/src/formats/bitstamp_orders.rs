@@ -10,10 +10,13 @@
 //! A trade shows as two orders that shrink by the same amount at one moment of the venue: it is
 //! told once, at the price of the older order, which rested.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 
+use simd_json::prelude::ValueObjectAccessAsScalar;
 use tercel_core::{Nanos, Side};
 
+use crate::container::Member;
 use crate::decimal::Dec;
 use crate::formats::by_order::{ByOrder, Order, Sink};
 use crate::formats::cells::{Cells, refused};
@@ -39,6 +42,8 @@ pub(crate) struct BitstampOrders {
     book: ByOrder,
     /// Orders that are not in the book.
     held: BTreeMap<u64, Held>,
+    /// Those of them that cross the book.
+    crossing: BTreeSet<u64>,
     shrunk: Option<Shrunk>,
     last_at: Nanos,
     began: bool,
@@ -79,12 +84,14 @@ enum Action {
 }
 
 impl BitstampOrders {
-    pub(crate) fn new(symbol: &str) -> Self {
+    pub(crate) fn new(member: &Member, symbol: &str) -> Self {
+        let told = pair(member).map(|pair| RawSymbol::spot(&pair));
         Self {
-            symbols: [RawSymbol::spot(symbol).unnamed()],
+            symbols: [told.unwrap_or_else(|| RawSymbol::spot(symbol).unnamed())],
             grid: Step::new(rust_decimal::Decimal::new(1, u32::from(SCALE))),
             book: ByOrder::new(SCALE, SCALE),
             held: BTreeMap::new(),
+            crossing: BTreeSet::new(),
             shrunk: None,
             last_at: Nanos(i64::MIN),
             began: false,
@@ -113,7 +120,7 @@ impl BitstampOrders {
 
     /// Puts an order where it belongs: out of the book if it has nothing left or crosses.
     fn put(&mut self, id: u64, side: Side, price: i64, qty: i64, sink: &mut Sink<'_>) {
-        let since = self.held.remove(&id).map_or(sink.venue_at, |held| held.since);
+        let since = self.free(id).map_or(sink.venue_at, |held| held.since);
         let why = match qty {
             0 => Why::Empty,
             _ if self.crosses(side, price) => Why::Crosses,
@@ -123,17 +130,29 @@ impl BitstampOrders {
             _ => return self.book.add(id, side, price, qty, sink),
         };
         self.book.cancel(id, sink);
-        self.held.insert(id, Held { side, price, qty, since, why });
+        self.hold(id, Held { side, price, qty, since, why });
+    }
+
+    fn hold(&mut self, id: u64, held: Held) {
+        if held.why == Why::Crosses {
+            self.crossing.insert(id);
+        }
+        self.held.insert(id, held);
+    }
+
+    fn free(&mut self, id: u64) -> Option<Held> {
+        self.crossing.remove(&id);
+        self.held.remove(&id)
     }
 
     /// Lets held orders join the book that no longer cross it, oldest first, and those that have
     /// crossed it for too long in place of what they cross.
     fn release(&mut self, report: &mut Report, sink: &mut Sink<'_>) {
-        if self.held.is_empty() {
+        if self.crossing.is_empty() {
             return;
         }
-        let crossing = self.held.iter().filter(|(_, held)| held.why == Why::Crosses);
-        let crossing: Vec<_> = crossing.map(|(id, held)| (*id, *held)).collect();
+        let held = self.crossing.iter().filter_map(|id| Some((*id, *self.held.get(id)?)));
+        let crossing: Vec<_> = held.collect();
         for (id, Held { side, price, qty, since, .. }) in crossing {
             if sink.venue_at.0.saturating_sub(since.0) > GRACE {
                 self.drop_stale(side, price, report, sink);
@@ -153,11 +172,11 @@ impl BitstampOrders {
                 rust_decimal::Decimal::new(value.mantissa, u32::from(value.scale)).normalize()
             });
             let name = if order.side == Side::Buy { "bid" } else { "ask" };
-            report.notes.push(format!("order {id} was stale: {name} {qty} at {at}"));
+            report.note(format!("order {id} was stale: {name} {qty} at {at}"));
             self.book.cancel(id, sink);
             let Order { side, price, qty, .. } = order;
             let since = sink.venue_at;
-            self.held.insert(id, Held { side, price, qty, since, why: Why::Stale });
+            self.hold(id, Held { side, price, qty, since, why: Why::Stale });
         }
     }
 
@@ -230,7 +249,7 @@ impl LineFormat for BitstampOrders {
         }
         match action {
             Action::Deleted => {
-                self.held.remove(&id);
+                self.free(id);
                 self.book.cancel(id, &mut sink);
             }
             // An order that is changed without having been created is as good as created.
@@ -255,6 +274,21 @@ impl LineFormat for BitstampOrders {
     fn symbols(&self) -> &[RawSymbol] {
         &self.symbols
     }
+}
+
+/// Reads the symbol from the description that recorders put beside the orders.
+fn pair(member: &Member) -> Option<String> {
+    const LONGEST: u64 = 1 << 16;
+    if member.name.is_some() {
+        return None;
+    }
+    let file = std::fs::File::open(member.path.with_file_name("meta.json")).ok()?;
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text).ok()?;
+    let value = simd_json::to_borrowed_value(&mut text).ok()?;
+    let pair = value.get_str("pair")?;
+    let is_name = (5..=20).contains(&pair.len()) && pair.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_name.then(|| pair.to_uppercase())
 }
 
 fn millis(cells: &Cells<'_, 7>, n: usize) -> Result<Nanos, String> {

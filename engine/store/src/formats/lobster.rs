@@ -14,9 +14,12 @@ use tercel_core::{Nanos, Side};
 use crate::container::{Member, Unwrapped};
 use crate::decimal::{Dec, POW10};
 use crate::error::StoreError;
+use crate::formats::Pass;
 use crate::formats::by_order::{ByOrder, Sink};
 use crate::formats::cells::{Cells, refused};
+use crate::grid::Step;
 use crate::lines::{self, LineFormat};
+use crate::options::OpenOptions;
 use crate::raw::{RawData, RawEvent, RawSymbol};
 use crate::report::Report;
 
@@ -30,6 +33,8 @@ const NEW_YORK: &str = "EST5EDT,M3.2.0,M11.1.0";
 pub(crate) struct Lobster {
     symbols: [RawSymbol; 1],
     midnight: Nanos,
+    /// Not known while the prices of orders are still looked at.
+    tick: Option<Step>,
     rows: Option<Unwrapped>,
     line: Vec<u8>,
     row: Row,
@@ -103,7 +108,11 @@ fn own_name(member: &Member) -> String {
 }
 
 impl Lobster {
-    pub(crate) fn new(member: &Member) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        member: &Member,
+        options: &OpenOptions,
+        pass: Pass<'_>,
+    ) -> Result<Self, StoreError> {
         let name = own_name(member);
         let name = name.rsplit('/').next().unwrap_or_default();
         let mut parts = name.split('_');
@@ -115,9 +124,12 @@ impl Lobster {
         })?;
         let rows = sibling(member, MESSAGE, ORDERBOOK);
         Ok(Self {
-            // Hidden orders trade at half cents, so the tick is left to the prices.
             symbols: [RawSymbol::spot(symbol)],
             midnight,
+            tick: pass
+                .found()
+                .first()
+                .and_then(|found| Step::new(options.tick.unwrap_or(found.tick))),
             rows: rows.map(|rows| rows.open()).transpose()?,
             line: Vec::new(),
             row: Row::default(),
@@ -176,6 +188,15 @@ impl Lobster {
             // The side is that of the order that rested; an auction has no taker.
             let aggressor = (kind != 6).then(|| side.opposite());
             let (price, qty) = (self.book.price(price), self.book.qty(qty));
+            // Hidden orders trade at half cents, where no order may be placed: they do not decide
+            // the tick, and what is not on it is left out.
+            if kind == 5 {
+                let Some(tick) = self.tick else { return };
+                if tick.count(price).is_none() {
+                    report.count("executions of hidden orders between ticks, left out");
+                    return;
+                }
+            }
             sink.push(RawData::Trade { aggressor, price, qty, id: 0 });
         }
     }

@@ -68,12 +68,12 @@ pub(crate) fn open(
             Box::new(LineImporter::new(member, format, skip, truncated)?)
         }
         Format::Lobster => {
-            let format = lobster::Lobster::new(member)?;
+            let format = lobster::Lobster::new(member, options, pass)?;
             Box::new(LineImporter::new(member, format, 0, truncated)?)
         }
         Format::Dbn => Box::new(dbn::Dbn::new(member, truncated)?),
         Format::BitstampOrders => {
-            let format = bitstamp_orders::BitstampOrders::new(&symbol);
+            let format = bitstamp_orders::BitstampOrders::new(member, &symbol);
             Box::new(LineImporter::new(member, format, 1, truncated)?)
         }
         Format::Trades => {
@@ -88,7 +88,7 @@ pub(crate) fn open(
             let format = tardis_csv::TardisCsv::new(detected.format);
             Box::new(LineImporter::new(member, format, 1, truncated)?)
         }
-        Format::HftNpy => Box::new(hft_npy::HftNpy::new(member, &symbol, truncated)?),
+        Format::HftNpy => Box::new(hft_npy::HftNpy::new(member, &symbol, options)?),
         Format::Parquet => Box::new(parquet_rows::ParquetRows::new(member)?),
         Format::Tape => unreachable!("tapes are opened by their own reader"),
     };
