@@ -6,6 +6,7 @@ mod data;
 mod exit;
 mod progress;
 mod report;
+mod script_log;
 mod timing;
 
 use std::process::ExitCode;

@@ -27,6 +27,7 @@ use crate::data::{DataOptions, MarketSource, blame};
 use crate::exit::{Answer, Blame, Outcome, input};
 use crate::progress::Progress;
 use crate::report::{self, ReportInput};
+use crate::script_log::ScriptLog;
 use crate::timing::HookTimes;
 
 /// Run a strategy over market data and report how it did.
@@ -56,6 +57,9 @@ pub(crate) struct Args {
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
+    /// Show what the script logs, on standard error.
+    #[arg(long)]
+    log: bool,
     /// Write a self-contained HTML page.
     #[arg(long, value_name = "HTML")]
     report: Option<PathBuf>,
@@ -103,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         sample_interval_ns: i64::from(config.run.sample_s.max(1)) * Nanos::SECOND,
     };
     let mut test = Backtest::new(engine, venue, options);
-    let mut observer = (recorder, EffectsHash::new());
+    let mut observer = (recorder, (EffectsHash::new(), ScriptLog::new(args.log)));
     let progress = Progress::begin("backtest", args.json);
     let begun = Instant::now();
     let summary = test
@@ -118,9 +122,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
         .map_err(blame)?;
     let wall_s = begun.elapsed().as_secs_f64();
     progress.end();
-    let (recorder, effects_hash) = observer;
+    let (recorder, (effects_hash, log)) = observer;
     let recording = recorder.finish(test.engine());
-    let outcome = Run { plan, summary, recording, times, wall_s, effects_hash, test, market };
+    let n_hidden = log.n_hidden();
+    let outcome =
+        Run { plan, summary, recording, times, wall_s, effects_hash, test, market, n_hidden };
     outcome.write_files(args)?;
     if args.json {
         print_json(&outcome.to_json(args))?;
@@ -245,6 +251,8 @@ struct Run {
     effects_hash: EffectsHash,
     test: Backtest,
     market: MarketSource,
+    /// Lines that the script logged and nobody saw.
+    n_hidden: u64,
 }
 
 /// Reads a script, or takes the shipped one.
@@ -545,6 +553,10 @@ impl Run {
             .iter()
             .map(|fault| format!("the strategy failed and was stopped: {}", fault.message))
             .collect();
+        if self.n_hidden > 0 {
+            let n = self.n_hidden;
+            warnings.push(format!("the script logged {n} lines; --log shows them"));
+        }
         if self.recording.n_stale > 0 {
             warnings.push(format!(
                 "the book was stale {} times; the strategy was not called until it was sound again",

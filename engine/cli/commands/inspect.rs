@@ -13,6 +13,7 @@ use crate::commands::{print, print_json};
 use crate::data::{DataOptions, blame, moment};
 use crate::exit::{Answer, Outcome};
 use crate::progress::Progress;
+use crate::report::exact_moment;
 
 /// Show what is in market data: format, span, counts, gaps, crossed books, the book itself.
 #[derive(Debug, ClapArgs)]
@@ -122,7 +123,8 @@ fn to_text(found: &Inspection, reader: &Reader, with_book: bool) -> String {
     text += &notes(&reader.report());
     if let (Some(first), Some(last)) = (found.first_at, found.last_at) {
         let seconds = last.since(first) / Nanos::SECOND;
-        text += &format!("span   {} to {} ({seconds} s)\n", date(first), date(last));
+        text +=
+            &format!("span   {} to {} ({seconds} s)\n", exact_moment(first), exact_moment(last));
     }
     text += &format!(
         "events {} ({} levels in {} lists, {} snapshots, {} quotes, {} trades, {} bars, {} orders)\n",
@@ -164,9 +166,4 @@ fn ladder(book: &BookView) -> String {
         text += &row(level, "bid");
     }
     text
-}
-
-fn date(at: Nanos) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(at.0))
-        .map_or_else(|_| at.0.to_string(), |at| at.to_string())
 }

@@ -89,6 +89,12 @@ pub(crate) fn moment(at: Nanos) -> String {
     timestamp.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// Returns a moment in UTC to the nanosecond, as RFC 3339; as a number where no calendar has it.
+pub(crate) fn exact_moment(at: Nanos) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(at.0))
+        .map_or_else(|_| at.0.to_string(), |at| at.to_string())
+}
+
 /// Returns a UTC day counted from 1970-01-01.
 pub(crate) fn day(number: i64) -> String {
     moment(Nanos(number.saturating_mul(Nanos::DAY))).chars().take(10).collect()

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    AssetId, Engine, Instrument, InstrumentId, Intent, Intents, Interest, OrderSpec, Price,
+    AssetId, Engine, Instrument, InstrumentId, Intent, Intents, Interest, OrderSpec, PlotId, Price,
     Quantity, Side, Strategy, StrategyEvent, StrategyFault, View,
 };
 use tercel_sim::market::{SeededBars, SeededMarketConfig};
@@ -48,10 +48,11 @@ impl Strategy for Averages {
         let missing = target - view.position(X).qty.0;
         let mut give = |intent| intents.push(intent).expect("few intents");
         if self.n_bars.is_multiple_of(30) {
-            for (series, value) in
-                [("fast", self.fast), ("slow", self.slow), (HOSTILE, self.fast - self.slow)]
-            {
-                give(Intent::Draw { series: series.into(), value_bits: value.to_bits() });
+            let series =
+                [("fast", self.fast), ("slow", self.slow), (HOSTILE, self.fast - self.slow)];
+            for (n, (name, value)) in (0..).zip(series) {
+                give(Intent::NamePlot { plot: PlotId(n), name: name.into() });
+                give(Intent::Draw { plot: PlotId(n), value_bits: value.to_bits() });
             }
         }
         if self.n_bars > 720 && missing != 0 {

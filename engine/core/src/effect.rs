@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::Scope;
-use crate::ids::{ClientOrderId, InstrumentId, StrategyId};
+use crate::ids::{ClientOrderId, InstrumentId, PlotId, StrategyId};
 use crate::limits::{RiskReject, TradingState};
 use crate::num::Quantity;
 use crate::order::OrderRequest;
@@ -41,12 +41,21 @@ pub enum Notice {
         /// The line.
         text: String,
     },
+    /// A script named a series that it will draw.
+    NamePlot {
+        /// Whose.
+        strategy: StrategyId,
+        /// The series.
+        plot: PlotId,
+        /// What people call it.
+        name: Arc<str>,
+    },
     /// A script drew a point.
     Draw {
         /// Whose.
         strategy: StrategyId,
         /// The series.
-        series: Arc<str>,
+        plot: PlotId,
         /// The point, as the bits of an `f64`.
         value_bits: u64,
     },

@@ -48,6 +48,10 @@ dense_id!(
     /// A bar series: one instrument at one bar specification.
     SeriesId(u16)
 );
+dense_id!(
+    /// A plotted series of a strategy, by the number that the strategy has given it.
+    PlotId(u16)
+);
 
 /// Our identifier of an order: unique for ever, deterministic, short enough for every venue.
 ///

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ids::{ClientOrderId, InstrumentId};
+use crate::ids::{ClientOrderId, InstrumentId, PlotId};
 use crate::num::{Nanos, Price, Quantity};
 use crate::order::OrderSpec;
 use crate::value::Value;
@@ -70,10 +70,17 @@ pub enum Intent {
         /// The line.
         text: String,
     },
-    /// Adds a point to a series of the report.
+    /// Names a series of the report, before its first point.
+    NamePlot {
+        /// The series.
+        plot: PlotId,
+        /// What people call it.
+        name: Arc<str>,
+    },
+    /// Adds a point to a series of the report. By number, because strategies draw on every bar.
     Draw {
         /// The series.
-        series: Arc<str>,
+        plot: PlotId,
         /// The point, as the bits of an `f64`.
         value_bits: u64,
     },
@@ -87,8 +94,13 @@ pub enum Intent {
 }
 
 /// The wishes of one call, in order. Dropped whole if the call fails.
+///
+/// One pointer, because script hosts swap it in and out on every call.
 #[derive(Debug)]
-pub struct Intents {
+pub struct Intents(Box<List>);
+
+#[derive(Debug)]
+struct List {
     items: Vec<Intent>,
     capacity: usize,
     n_placed: u64,
@@ -104,15 +116,15 @@ pub struct TooManyIntents {
 }
 
 impl Intents {
-    /// Returns an empty list that takes at most `capacity` intents a call. Allocates once.
+    /// Returns an empty list that takes at most `capacity` intents a call. Allocates here only.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
+        Self(Box::new(List {
             items: Vec::with_capacity(capacity),
             capacity,
             n_placed: 0,
             next_order_id: ClientOrderId(0),
-        }
+        }))
     }
 
     /// Adds an intent.
@@ -121,10 +133,10 @@ impl Intents {
     ///
     /// If the call's limit is reached; the intent is not added.
     pub fn push(&mut self, intent: Intent) -> Result<(), TooManyIntents> {
-        if self.items.len() >= self.capacity {
-            return Err(TooManyIntents { limit: self.capacity });
+        if self.0.items.len() >= self.0.capacity {
+            return Err(TooManyIntents { limit: self.0.capacity });
         }
-        self.items.push(intent);
+        self.0.items.push(intent);
         Ok(())
     }
 
@@ -134,9 +146,9 @@ impl Intents {
     ///
     /// If the call's limit is reached.
     pub fn place(&mut self, spec: OrderSpec) -> Result<ClientOrderId, TooManyIntents> {
-        let id = self.next_order_id.plus(self.n_placed);
+        let id = self.0.next_order_id.plus(self.0.n_placed);
         self.push(Intent::Place { id, spec })?;
-        self.n_placed += 1;
+        self.0.n_placed += 1;
         Ok(id)
     }
 
@@ -150,50 +162,60 @@ impl Intents {
         &mut self,
         instrument: InstrumentId,
     ) -> Result<ClientOrderId, TooManyIntents> {
-        let id = self.next_order_id.plus(self.n_placed);
+        let id = self.0.next_order_id.plus(self.0.n_placed);
         self.push(Intent::Unrepresentable { id, instrument })?;
-        self.n_placed += 1;
+        self.0.n_placed += 1;
         Ok(id)
     }
 
     /// Returns how many intents the call has given.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.0.items.len()
     }
 
     /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.0.items.is_empty()
     }
 
     /// Returns the intents given so far.
     #[must_use]
     pub fn as_slice(&self) -> &[Intent] {
-        &self.items
+        &self.0.items
     }
 
     /// Empties the list for the next call, whose first order will have the id `next_order_id`.
+    #[inline]
     pub fn begin(&mut self, next_order_id: ClientOrderId) {
-        self.items.clear();
-        self.n_placed = 0;
-        self.next_order_id = next_order_id;
+        let list = &mut *self.0;
+        if !list.items.is_empty() {
+            list.items.clear();
+        }
+        list.n_placed = 0;
+        list.next_order_id = next_order_id;
     }
 
     /// Returns the id that the next order of the call will have.
     #[must_use]
     pub const fn next_order_id(&self) -> ClientOrderId {
-        self.next_order_id.plus(self.n_placed)
+        self.0.next_order_id.plus(self.0.n_placed)
     }
 
     /// Returns how many order ids the call has used up.
     pub(crate) const fn n_placed(&self) -> u64 {
-        self.n_placed
+        self.0.n_placed
     }
 
-    /// Takes the intents out, keeping the allocation.
-    pub(crate) fn drain(&mut self) -> std::vec::Drain<'_, Intent> {
-        self.items.drain(..)
+    /// Takes the intents out, to be given back empty.
+    pub(crate) fn take(&mut self) -> Vec<Intent> {
+        std::mem::take(&mut self.0.items)
+    }
+
+    /// Takes the list back, for its allocation.
+    pub(crate) fn give_back(&mut self, items: Vec<Intent>) {
+        debug_assert!(items.is_empty(), "what was not taken would be taken twice");
+        self.0.items = items;
     }
 }

@@ -39,7 +39,9 @@ pub use digest::Digest;
 pub use effect::{Effect, Effects, Notice, ReportRefusal, StaleCause, StateCause};
 pub use engine::Engine;
 pub use event::{AccountItem, AccountUpdate, Command, Event, LinkEvent, LinkState, Scope, Signal};
-pub use ids::{AccountId, AssetId, ClientOrderId, InstrumentId, SeriesId, StrategyId, VenueId};
+pub use ids::{
+    AccountId, AssetId, ClientOrderId, InstrumentId, PlotId, SeriesId, StrategyId, VenueId,
+};
 pub use instrument::{Instrument, InstrumentError, InstrumentKind, InstrumentSpec};
 pub use intent::{Intent, Intents, TooManyIntents};
 pub use limits::{RiskLimits, RiskReject, TradingState};

@@ -1,5 +1,6 @@
 //! The functions of a script that the host calls.
 
+use std::cell::Cell;
 use std::fmt;
 
 use crate::tree::Tree;
@@ -104,51 +105,71 @@ impl FromIterator<Hook> for Hooks {
     }
 }
 
+/// Most indicators that a script may bind.
+pub const MAX_BOUND: usize = 8;
+
+/// Most numbers that a hook takes.
+const MAX_NUMBERS: usize = 6 + MAX_BOUND;
+
+/// Numbers on their way to a hook.
+///
+/// They are written once and read where they lie: copying what was just written stalls the
+/// processor for longer than all the rest of a call's preparation.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    values: [Cell<f64>; MAX_NUMBERS],
+    len: Cell<usize>,
+    /// From where on NaN means that there is no value yet.
+    n_plain: Cell<usize>,
+}
+
+impl Numbers {
+    /// Begins anew with numbers that are always there.
+    #[inline]
+    pub fn set<const N: usize>(&self, numbers: [f64; N]) {
+        const { assert!(N <= MAX_NUMBERS) };
+        for (place, number) in self.values.iter().zip(numbers) {
+            place.set(number);
+        }
+        self.len.set(N);
+        self.n_plain.set(N);
+    }
+
+    /// Adds a number that may not be there yet; those that find no place are left out.
+    #[inline]
+    pub fn push(&self, value: Option<f64>) {
+        let len = self.len.get();
+        if let Some(place) = self.values.get(len) {
+            place.set(value.unwrap_or(f64::NAN));
+            self.len.set(len + 1);
+        }
+    }
+
+    /// Returns the numbers that are always there, and those that may not be: NaN for those.
+    #[inline]
+    #[must_use]
+    pub fn parts(&self) -> (&[Cell<f64>], &[Cell<f64>]) {
+        self.values[..self.len.get()].split_at(self.n_plain.get())
+    }
+}
+
 /// One call of a hook with its arguments, which are those of the API table in the same order.
 ///
 /// Numbers are plain floats in units of the instrument: passing them costs a few nanoseconds, where
 /// a table would cost a hundred.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum HookCall<'a> {
     /// `on_init()`.
     Init,
-    /// `on_book(bid, bid_qty, ask, ask_qty)`; a missing side is NaN with quantity 0.
-    Book {
-        /// Best bid.
-        bid: f64,
-        /// Quantity at the best bid.
-        bid_qty: f64,
-        /// Best ask.
-        ask: f64,
-        /// Quantity at the best ask.
-        ask_qty: f64,
-    },
-    /// `on_trade(price, qty, side, time)`.
-    Trade {
-        /// Price.
-        price: f64,
-        /// Quantity.
-        qty: f64,
-        /// Side of the taker: 1, -1, or 0 where the venue does not say.
-        side: f64,
-        /// Venue time in milliseconds.
-        time: f64,
-    },
-    /// `on_bar(open, high, low, close, volume, time)`.
-    Bar {
-        /// First price.
-        open: f64,
-        /// Highest price.
-        high: f64,
-        /// Lowest price.
-        low: f64,
-        /// Last price.
-        close: f64,
-        /// Quantity traded.
-        volume: f64,
-        /// Opening time in milliseconds.
-        time: f64,
-    },
+    /// `on_book(bid, bid_qty, ask, ask_qty)`: best prices and the quantities there; a missing side
+    /// is NaN with quantity 0.
+    Book(&'a Numbers),
+    /// `on_trade(price, qty, side, time)`: the side is the taker's, 1 or -1, or 0 where the venue
+    /// does not say; the time is the venue's in milliseconds.
+    Trade(&'a Numbers),
+    /// `on_bar(open, high, low, close, volume, time, ...)`: the time is the opening's in
+    /// milliseconds; the values of bound indicators follow.
+    Bar(&'a Numbers),
     /// `on_order(id, status, reason)`.
     Order {
         /// The order's number.
@@ -200,9 +221,9 @@ impl HookCall<'_> {
     pub const fn hook(&self) -> Hook {
         match self {
             Self::Init => Hook::Init,
-            Self::Book { .. } => Hook::Book,
-            Self::Trade { .. } => Hook::Trade,
-            Self::Bar { .. } => Hook::Bar,
+            Self::Book(_) => Hook::Book,
+            Self::Trade(_) => Hook::Trade,
+            Self::Bar(_) => Hook::Bar,
             Self::Order { .. } => Hook::Order,
             Self::Fill { .. } => Hook::Fill,
             Self::Timer { .. } => Hook::Timer,

@@ -55,7 +55,7 @@ mod strategy;
 mod tree;
 
 pub use error::ScriptError;
-pub use hook::{Hook, HookCall, Hooks};
+pub use hook::{Hook, HookCall, Hooks, MAX_BOUND, Numbers};
 pub use language::Language;
 pub use limits::{Limits, StopSwitch};
 pub use manifest::{

@@ -4,7 +4,7 @@ use tercel_core::{
     FaultKind, Intent, Intents, Nanos, Strategy, StrategyEvent, StrategyFault, View,
 };
 
-use crate::hook::{Hook, HookCall, Hooks};
+use crate::hook::{Hook, HookCall, Hooks, Numbers};
 use crate::host::{Host, SharedHost};
 use crate::limits::StopSwitch;
 use crate::manifest::TimerSpec;
@@ -18,6 +18,7 @@ pub struct ScriptStrategy {
     stop: StopSwitch,
     timers: Vec<TimerSpec>,
     reload: bool,
+    numbers: Numbers,
 }
 
 impl std::fmt::Debug for ScriptStrategy {
@@ -34,7 +35,8 @@ impl ScriptStrategy {
         timers: Vec<TimerSpec>,
         reload: bool,
     ) -> Self {
-        Self { hooks: runtime.hooks(), runtime, host, stop, timers, reload }
+        let (hooks, numbers) = (runtime.hooks(), Numbers::default());
+        Self { runtime, hooks, host, stop, timers, reload, numbers }
     }
 
     /// Returns the switch that ends a running call, for watchdogs on other threads.
@@ -63,18 +65,18 @@ impl ScriptStrategy {
         if self.reload && self.hooks.contains(Hook::Reload) {
             let old_state = Host::memory(view);
             let call = HookCall::Reload { old_state: &old_state };
-            return self.run(Hook::Reload, view, intents, |_| Some(call));
+            return self.run(Hook::Reload, view, intents, |_, _| Some(call));
         }
-        self.run(Hook::Init, view, intents, |_| Some(HookCall::Init))
+        self.run(Hook::Init, view, intents, |_, _| Some(HookCall::Init))
     }
 
     /// Calls a hook, if the script defines it, with what `arguments` makes of the host.
     fn run<'a>(
-        &mut self,
+        &'a mut self,
         hook: Hook,
         view: &View<'_>,
         intents: &mut Intents,
-        arguments: impl FnOnce(&mut Host) -> Option<HookCall<'a>>,
+        arguments: impl FnOnce(&mut Host, &'a Numbers) -> Option<HookCall<'a>>,
     ) -> Result<(), StrategyFault> {
         if !self.hooks.contains(hook) {
             return Ok(());
@@ -82,7 +84,7 @@ impl ScriptStrategy {
         let call = {
             let mut host = self.host.borrow_mut();
             host.begin(intents);
-            arguments(&mut host)
+            arguments(&mut host, &self.numbers)
         };
         // Borrowed, not moved: copying what was just written stalls for longer than it seems.
         let result = match &call {
@@ -107,7 +109,9 @@ impl Strategy for ScriptStrategy {
         intents: &mut Intents,
     ) -> Result<(), StrategyFault> {
         match Host::hook_of(event) {
-            Some(hook) => self.run(hook, view, intents, |host| host.arguments(event, view)),
+            Some(hook) => {
+                self.run(hook, view, intents, |host, numbers| host.arguments(event, view, numbers))
+            }
             None if matches!(event, StrategyEvent::Start) => self.start(view, intents),
             None => Ok(()),
         }

@@ -40,10 +40,12 @@ fn effects(name: &str, seed: u64) -> Vec<String> {
             last,
         };
         market(&mut rig, MarketData::Clear { seq: n });
+        // Now and then a side is empty.
+        let (empty_bids, empty_asks) = (random.chance(2), random.chance(2));
         for depth in 1..=6 {
-            let qty = random.between(1, 900);
+            let qty = if empty_bids { 0 } else { random.between(1, 900) };
             market(&mut rig, level(Side::Buy, middle - depth, qty, false));
-            let qty = random.between(1, 900);
+            let qty = if empty_asks { 0 } else { random.between(1, 900) };
             market(&mut rig, level(Side::Sell, middle + depth, qty, depth == 6));
         }
         // Minutes pass quickly, so that bars close.

@@ -190,7 +190,7 @@ where
                 if self.venue_event(venue_at)? {
                     other_at = self.other_at();
                 }
-            } else if engine_at < venue_at && engine_at < other_at {
+            } else if !is_venue_next && engine_at < other_at {
                 if self.engine_event(engine_at) {
                     other_at = self.other_at();
                 }

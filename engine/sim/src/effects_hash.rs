@@ -158,10 +158,16 @@ fn mix_notice(notice: &Notice, digest: &mut Digest) {
             digest.u64(u64::from(strategy.0));
             digest.bytes(text.as_bytes());
         }
-        Notice::Draw { strategy, series, value_bits } => {
+        Notice::NamePlot { strategy, plot, name } => {
+            digest.u64(9);
+            digest.u64(u64::from(strategy.0));
+            digest.u64(u64::from(plot.0));
+            digest.bytes(name.as_bytes());
+        }
+        Notice::Draw { strategy, plot, value_bits } => {
             digest.u64(2);
             digest.u64(u64::from(strategy.0));
-            digest.bytes(series.as_bytes());
+            digest.u64(u64::from(plot.0));
             digest.u64(*value_bits);
         }
         Notice::Mark { strategy, label, price_bits } => {

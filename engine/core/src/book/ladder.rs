@@ -17,10 +17,21 @@ pub(super) struct Rung {
 }
 
 /// The levels of one side.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Ladder {
     window: Window,
     far: FarLevels,
+    /// The best level, or [`NONE`]: asked for several times an event, changed every few.
+    best: Rung,
+}
+
+/// Stands for no level: every key is at least as good.
+const NONE: Rung = Rung { key: i64::MAX, qty: 0 };
+
+impl Default for Ladder {
+    fn default() -> Self {
+        Self { window: Window::default(), far: FarLevels::default(), best: NONE }
+    }
 }
 
 impl Ladder {
@@ -28,25 +39,31 @@ impl Ladder {
     pub(super) fn clear(&mut self) {
         self.window.clear();
         self.far.clear();
+        self.best = NONE;
     }
 
     /// Sets the quantity at a key; zero or less removes the level.
     #[inline]
     pub(super) fn set(&mut self, key: i64, qty: i64) {
         if self.window.contains(key) {
-            self.window.set(key, qty);
-            if self.window.has_drifted() {
+            if self.window.set(key, qty) && self.window.has_drifted() {
                 self.follow_touch();
             }
         } else {
             self.set_outside(key, qty);
+        }
+        if key <= self.best.key {
+            self.best = match qty {
+                1.. => Rung { key, qty },
+                _ => self.window.best().unwrap_or(NONE),
+            };
         }
     }
 
     /// Returns the best level. O(1).
     #[inline]
     pub(super) fn best(&self) -> Option<Rung> {
-        self.window.best()
+        (self.best.qty > 0).then_some(self.best)
     }
 
     /// Returns the quantity at a key, zero for none.
@@ -101,7 +118,9 @@ impl Ladder {
             self.far.push_best(rung);
         }
         self.window.move_to(base);
-        self.far.take_through(last, |rung| self.window.set(rung.key, rung.qty));
+        self.far.take_through(last, |rung| {
+            self.window.set(rung.key, rung.qty);
+        });
     }
 }
 
@@ -111,6 +130,7 @@ impl Ladder {
     pub(super) fn assert_sound(&self) {
         self.window.assert_sound();
         self.far.assert_sound();
+        assert_eq!(self.best(), self.window.best(), "the best level is kept");
         if let Some(best) = self.far.best() {
             assert!(self.window.ends_before(best) && !self.window.contains(best));
             assert!(!self.window.has_drifted(), "the window lags behind the touch");

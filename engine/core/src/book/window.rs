@@ -86,20 +86,27 @@ impl Window {
         self.span = 0;
     }
 
-    /// Sets the quantity of a tick inside; zero or less removes the level.
+    /// Sets the quantity of a tick inside; zero or less removes the level. Returns whether there is
+    /// a level more or less now.
     #[inline]
-    pub(super) fn set(&mut self, key: i64, qty: i64) {
+    pub(super) fn set(&mut self, key: i64, qty: i64) -> bool {
         debug_assert!(self.contains(key), "tick {key} outside the window at {}", self.base);
         let (slot, word_idx, bit) = place(key);
-        // Without a branch on insert, change or remove, which nothing can predict.
         let is_level = u64::from(qty > 0);
         let word = &mut self.words[word_idx];
         let was_level = (*word >> bit) & 1;
+        if is_level & was_level != 0 {
+            // Most changes, by far.
+            self.qtys[slot] = qty;
+            return false;
+        }
+        // Without a branch on insert or remove, which nothing can predict.
         *word = (*word & !(1 << bit)) | (is_level << bit);
         let occupied = u64::from(*word != 0);
         self.summary = (self.summary & !(1 << word_idx)) | (occupied << word_idx);
         self.len = self.len + usize::from(is_level != 0) - usize::from(was_level != 0);
         self.qtys[slot] = qty;
+        is_level != was_level
     }
 
     /// Returns whether the window is empty or its best level in its last quarter.

@@ -12,6 +12,7 @@ use crate::state::{Market, Quote};
 use crate::strategy::{Interest, StrategyEvent, Trade};
 
 impl Engine {
+    #[inline]
     pub(super) fn on_market(&mut self, now: Nanos, event: &MarketEvent, effects: &mut Effects) {
         let id = event.instrument;
         let market = &mut self.state.markets[id.index()];
@@ -38,6 +39,16 @@ impl Engine {
                     self.feed_trade(id, &trade, now, effects);
                 }
             }
+            _ => self.on_rarer(now, event, effects),
+        }
+    }
+
+    /// Takes what is not a level or a trade: apart, so that those cost no more than they must.
+    #[inline(never)]
+    fn on_rarer(&mut self, now: Nanos, event: &MarketEvent, effects: &mut Effects) {
+        let id = event.instrument;
+        let market = &mut self.state.markets[id.index()];
+        match event.data {
             MarketData::Quote { bid_px, bid_qty, ask_px, ask_qty, seq } => {
                 market.has_book = true;
                 market.quote = Some(Quote {
@@ -65,11 +76,13 @@ impl Engine {
                 self.watch_losses(now, effects);
             }
             MarketData::Funding { rate_e12 } => self.on_funding(id, rate_e12, now, effects),
-            // Order-by-order feeds reach the engine as the levels that they add up to.
-            MarketData::BookOrder { .. } => {}
+            // Order-by-order feeds reach the engine as the levels that they add up to; levels and
+            // trades are taken before.
+            MarketData::BookOrder { .. } | MarketData::Level { .. } | MarketData::Trade { .. } => {}
         }
     }
 
+    #[inline(never)]
     pub(super) fn on_link(&mut self, link: LinkEvent, effects: &mut Effects) {
         match link.state {
             LinkState::Up => {}
@@ -96,6 +109,7 @@ impl Engine {
         }
     }
 
+    #[inline]
     fn end_of_list(&mut self, id: InstrumentId, now: Nanos, effects: &mut Effects) {
         match self.state.markets[id.index()].book.end() {
             Ok(()) => self.price_changed(id, now, effects),
@@ -103,12 +117,13 @@ impl Engine {
         }
     }
 
+    #[inline]
     fn price_changed(&mut self, id: InstrumentId, now: Nanos, effects: &mut Effects) {
         self.watch_losses(now, effects);
         let market = &self.state.markets[id.index()];
         if market.interest.book && market.is_live() {
             let event = StrategyEvent::Book { instrument: id };
-            self.tell(id, &event, |interest| interest.book, now, effects);
+            self.tell_fresh(id, &event, |interest| interest.book, now, effects);
         }
     }
 
@@ -134,6 +149,7 @@ impl Engine {
         self.refresh_deadline();
     }
 
+    #[inline(never)]
     fn feed_trade(&mut self, id: InstrumentId, trade: &Trade, now: Nanos, effects: &mut Effects) {
         let n_series = self.state.markets[id.index()].series.len();
         let mut deadline = self.deadline;
@@ -171,6 +187,8 @@ impl Engine {
         }
     }
 
+    /// Tells the market's listeners, unless its book is stale.
+    #[inline]
     fn tell(
         &mut self,
         id: InstrumentId,
@@ -179,12 +197,28 @@ impl Engine {
         now: Nanos,
         effects: &mut Effects,
     ) {
-        for n in 0..self.state.markets[id.index()].listeners.len() {
-            let market = &self.state.markets[id.index()];
-            let listener = market.listeners[n];
-            if wants(&listener.interest) && !market.is_stale() {
+        if !self.state.markets[id.index()].is_stale() {
+            self.tell_fresh(id, event, wants, now, effects);
+        }
+    }
+
+    /// Tells the listeners of a market whose book is known not to be stale. No strategy can make
+    /// it so, so one look is enough for all of them.
+    #[inline]
+    fn tell_fresh(
+        &mut self,
+        id: InstrumentId,
+        event: &StrategyEvent<'_>,
+        wants: impl Fn(&Interest) -> bool,
+        now: Nanos,
+        effects: &mut Effects,
+    ) {
+        let mut n = 0;
+        while let Some(listener) = self.state.markets[id.index()].listeners.get(n).copied() {
+            if wants(&listener.interest) {
                 self.call(StrategyId(listener.strategy), event, now, effects);
             }
+            n += 1;
         }
     }
 

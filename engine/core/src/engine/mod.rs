@@ -18,7 +18,7 @@ use crate::ids::{ClientOrderId, StrategyId};
 use crate::intent::Intents;
 use crate::num::{Nanos, Seq};
 use crate::state::State;
-use crate::strategy::{OrderChange, Strategy, StrategyEvent};
+use crate::strategy::{OrderChange, Strategy, StrategyEvent, StrategyFault};
 use crate::view::View;
 
 /// The trading engine. One thread owns it.
@@ -108,6 +108,7 @@ impl Engine {
     }
 
     /// Calls a strategy and turns its intents into effects.
+    #[inline]
     fn call(
         &mut self,
         id: StrategyId,
@@ -115,22 +116,27 @@ impl Engine {
         now: Nanos,
         effects: &mut Effects,
     ) {
+        let Some(strategy) = self.strategies.get_mut(id.index()) else { return };
         if !self.state.strategies[id.index()].is_running {
             return;
         }
         self.intents.begin(self.state.next_order_id);
         let view = View::new(&self.state, id, now);
-        match self.strategies[id.index()].on_event(event, &view, &mut self.intents) {
+        match strategy.on_event(event, &view, &mut self.intents) {
             Ok(()) if self.intents.is_empty() => {}
             Ok(()) => self.take_intents(id, now, effects),
-            Err(fault) => {
-                effects.notice(Notice::Fault { strategy: id, fault });
-                self.state.strategies[id.index()].is_running = false;
-                self.cancel_all(Scope::Strategy(id), None, now, effects);
-            }
+            Err(fault) => self.disable(id, fault, now, effects),
         }
     }
 
+    #[cold]
+    fn disable(&mut self, id: StrategyId, fault: StrategyFault, now: Nanos, effects: &mut Effects) {
+        effects.notice(Notice::Fault { strategy: id, fault });
+        self.state.strategies[id.index()].is_running = false;
+        self.cancel_all(Scope::Strategy(id), None, now, effects);
+    }
+
+    #[inline(never)]
     fn deliver_echoes(&mut self, now: Nanos, effects: &mut Effects) {
         for _ in 0..MAX_ECHOES {
             let Some(Echo { strategy, order, change }) = self.echoes.pop_front() else { return };
@@ -138,6 +144,7 @@ impl Engine {
         }
     }
 
+    #[inline(never)]
     fn on_time(&mut self, now: Nanos, effects: &mut Effects) {
         self.close_due_bars(now, effects);
         for idx in 0..self.state.strategies.len() {

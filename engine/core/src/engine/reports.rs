@@ -12,6 +12,7 @@ use crate::orders::{Change, Order};
 use crate::strategy::{OrderChange, StrategyEvent};
 
 impl Engine {
+    #[inline(never)]
     pub(super) fn on_report(
         &mut self,
         now: Nanos,
@@ -39,6 +40,7 @@ impl Engine {
         }
     }
 
+    #[inline(never)]
     pub(super) fn on_account(&mut self, update: &AccountUpdate) {
         let account = &mut self.state.accounts[update.account.index()];
         match update.item {

@@ -12,6 +12,7 @@ use crate::scope::ScopeState;
 use crate::strategy::StrategyEvent;
 
 impl Engine {
+    #[inline(never)]
     pub(super) fn on_command(&mut self, command: &Command, now: Nanos, effects: &mut Effects) {
         match command {
             Command::Start(id) => {
@@ -46,10 +47,15 @@ impl Engine {
     /// Trips the kill switch of every scope whose loss or drawdown has reached its limit.
     ///
     /// O(scopes × instruments) while any such limit is set, else O(1).
+    #[inline]
     pub(super) fn watch_losses(&mut self, now: Nanos, effects: &mut Effects) {
-        if !self.watches_losses {
-            return;
+        if self.watches_losses {
+            self.check_losses(now, effects);
         }
+    }
+
+    #[inline(never)]
+    fn check_losses(&mut self, now: Nanos, effects: &mut Effects) {
         self.roll_all_days(now);
         let mut tripped = false;
         let state = &mut self.state;

@@ -26,7 +26,7 @@ pub(super) const HOOKS: &[Item] = &[
             Param::new("ask_qty", Type::Number),
         ],
         "Called when the book or its best quote has changed and can be traded on. A side that is \
-         empty comes as NaN with quantity 0.",
+         empty comes as NaN with quantity 0 (Luau: bid ~= bid; Rhai: bid.is_nan()).",
     ),
     hook(
         "on_trade",
@@ -50,7 +50,7 @@ pub(super) const HOOKS: &[Item] = &[
             Param::new("time", Type::Number),
         ],
         "Called when a bar of a declared series has closed. The time is when the bar opened; \
-         bar_series() tells which series it is.",
+         bar_series() tells which series it is. The values of bound indicators follow the time.",
     ),
     hook(
         "on_order",

@@ -39,6 +39,24 @@ const FEEDING: &[Item] = &[
         "Feeds an indicator with a bar and returns its first output, nothing while it warms up. The \
          time is the event's unless given.",
     ),
+    Item {
+        name: "bind",
+        kind: Kind::Function,
+        group: Group::Indicators,
+        params: Cow::Borrowed(&[
+            INDICATOR,
+            Param::optional("label", Type::Text),
+            Param::optional("series", Type::Number),
+        ]),
+        returns: Type::Indicator,
+        doc: Cow::Borrowed(
+            "Feeds an indicator with every bar of a series (the first one unless given) before \
+             on_bar is called, which gets its first output as a further argument after time, in \
+             the order of binding, nothing while it warms up. With a label it is plotted as well. \
+             Called at the top of the script, for at most eight indicators. Returns the indicator. \
+             Several times faster than update and plot.",
+        ),
+    },
     function(
         "output",
         &[INDICATOR, Param::new("name", Type::Text)],

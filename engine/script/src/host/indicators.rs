@@ -10,8 +10,10 @@ use crate::{names, number};
 /// An indicator of a script with its row of the catalog.
 #[derive(Debug)]
 pub(super) struct Kept {
-    spec: &'static IndicatorSpec,
-    indicator: Indicator,
+    pub(super) spec: &'static IndicatorSpec,
+    pub(super) indicator: Indicator,
+    /// Whether the host feeds it, so that the script must not.
+    pub(super) is_bound: bool,
 }
 
 impl Host {
@@ -25,13 +27,13 @@ impl Host {
             let message = format!("more than {limit} indicators");
             return Err(self.break_bound(FaultKind::Quota, message));
         }
-        self.indicators.push(Kept { spec, indicator });
+        self.indicators.push(Kept { spec, indicator, is_bound: false });
         Ok(number::float(i64::try_from(self.indicators.len() - 1).unwrap_or(i64::MAX)))
     }
 
     /// `update(indicator, value)`: feeds a number and returns the first output.
     pub(crate) fn update(&mut self, indicator: f64, value: f64) -> HostResult<Option<f64>> {
-        let kept = self.kept(indicator)?;
+        let kept = self.free(indicator)?;
         match kept.spec.input {
             Input::Price => Ok(kept.indicator.update_price(value)),
             Input::Bar => Err(HostError::wrong(format!(
@@ -53,7 +55,7 @@ impl Host {
             Some(millis) => super::options::time_of(millis)?.0,
             None => self.event_at.0,
         };
-        let kept = self.kept(indicator)?;
+        let kept = self.free(indicator)?;
         Ok(kept.indicator.update_bar(&Bar { at_ns, open, high, low, close, volume }))
     }
 
@@ -73,7 +75,19 @@ impl Host {
         }
     }
 
-    fn kept(&mut self, indicator: f64) -> HostResult<&mut Kept> {
+    /// Returns an indicator that the script may feed.
+    fn free(&mut self, indicator: f64) -> HostResult<&mut Kept> {
+        let kept = self.kept(indicator)?;
+        if kept.is_bound {
+            return Err(HostError::wrong(format!(
+                "this {} is bound: it is fed with bars, and on_bar gets its value",
+                kept.spec.name
+            )));
+        }
+        Ok(kept)
+    }
+
+    pub(super) fn kept(&mut self, indicator: f64) -> HostResult<&mut Kept> {
         let n = self.indicators.len();
         number::whole(indicator)
             .and_then(|idx| usize::try_from(idx).ok())

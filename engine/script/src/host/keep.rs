@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tercel_core::{FaultKind, Intent, Nanos, Value, View};
+use tercel_core::{FaultKind, Intent, Nanos, PlotId, Value, View};
 
 use super::{Host, HostResult, VIEW};
 use crate::error::HostError;
@@ -11,6 +11,13 @@ use crate::tree::Tree;
 
 /// Longest timer: a year and a day.
 const MAX_TIMER_MS: f64 = 367.0 * 86_400_000.0;
+
+/// A series that the script plots.
+#[derive(Debug)]
+pub(super) struct Plot {
+    name: Arc<str>,
+    is_told: bool,
+}
 
 impl Host {
     /// Learns what earlier calls, perhaps of an earlier run, have left behind.
@@ -109,8 +116,31 @@ impl Host {
     /// `plot(series, value)`: adds a point to a series of the report.
     pub(crate) fn plot(&mut self, series: &str, value: f64) -> HostResult<()> {
         self.view("plot", |_| ())?;
-        let series = self.name("plot", series)?;
-        self.push(Intent::Draw { series, value_bits: value.to_bits() })
+        let plot = self.plot_id(series)?;
+        self.draw(plot, value)
+    }
+
+    /// Returns the index of a plot of this name, a new one if there is none.
+    pub(super) fn plot_id(&mut self, name: &str) -> HostResult<usize> {
+        if let Some(known) = self.plots.iter().position(|plot| *plot.name == *name) {
+            return Ok(known);
+        }
+        self.short("plot", name)?;
+        self.room("plots", self.plots.len())?;
+        self.plots.push(Plot { name: name.into(), is_told: false });
+        Ok(self.plots.len() - 1)
+    }
+
+    /// Adds a point to a plot, whose name is told before its first one.
+    pub(super) fn draw(&mut self, plot: usize, value: f64) -> HostResult<()> {
+        // There are no more than the limit of objects.
+        let id = PlotId(u16::try_from(plot).unwrap_or(u16::MAX));
+        if let Some(plot) = self.plots.get_mut(plot).filter(|plot| !plot.is_told) {
+            plot.is_told = true;
+            let name = Arc::clone(&plot.name);
+            self.push(Intent::NamePlot { plot: id, name })?;
+        }
+        self.push(Intent::Draw { plot: id, value_bits: value.to_bits() })
     }
 
     /// `mark(label, price)`: puts a marker into the report.
@@ -126,7 +156,7 @@ impl Host {
             return Ok(Arc::clone(known));
         }
         self.short(what, name)?;
-        self.room("names of timers and plots", self.names.len())?;
+        self.room("names of timers", self.names.len())?;
         let shared: Arc<str> = name.into();
         self.names.insert(Arc::clone(&shared));
         Ok(shared)

@@ -7,6 +7,7 @@
 mod account;
 mod arguments;
 mod bars;
+mod bound;
 mod indicators;
 mod keep;
 mod market;
@@ -58,6 +59,7 @@ pub(crate) struct Host {
     series: Vec<BoundSeries>,
     random: Random,
     indicators: Vec<indicators::Kept>,
+    bound: Vec<bound::BoundIndicator>,
     /// Time of the event: of a bar its opening, else the engine's.
     event_at: Nanos,
     /// Whether a hook runs.
@@ -73,6 +75,7 @@ pub(crate) struct Host {
     broken: Option<StrategyFault>,
     log_left: usize,
     names: BTreeSet<Arc<str>>,
+    plots: Vec<keep::Plot>,
     keys: BTreeSet<Arc<str>>,
 }
 
@@ -84,6 +87,9 @@ struct BoundMarket {
     price: Grid,
     qty: Grid,
     instrument: Instrument,
+    /// Best bid and ask as they were last told: most events leave three of four numbers alone, and
+    /// each takes a division.
+    touch: [arguments::Touch; 2],
 }
 
 #[derive(Debug)]
@@ -117,6 +123,7 @@ impl Host {
             price: Grid::new(instrument.spec.tick),
             qty: Grid::new(instrument.spec.lot),
             instrument,
+            touch: Default::default(),
         });
         let series = binding.series.into_iter().zip(binding.labels);
         Self {
@@ -130,6 +137,7 @@ impl Host {
             series: series.map(|(id, label)| BoundSeries { id, label }).collect(),
             random: Random::new(binding.seed),
             indicators: Vec::new(),
+            bound: Vec::new(),
             event_at: Nanos::default(),
             in_call: false,
             current: 0,
@@ -139,6 +147,7 @@ impl Host {
             broken: None,
             log_left: limits.log_bytes,
             names: BTreeSet::new(),
+            plots: Vec::new(),
             keys: BTreeSet::new(),
         }
     }

@@ -225,6 +225,10 @@ impl Functions<'_> {
             let (indicator, open, high, low, close, volume, time) = arguments;
             host.update_bar(indicator, [open, high, low, close, volume], time)
         })?;
+        self.act("bind", |host, arguments: (f64, Option<BorrowedStr>, Option<f64>)| {
+            let (indicator, label, series) = arguments;
+            host.bind(indicator, label.as_deref(), series)
+        })?;
         self.act("output", |host, (indicator, name): (f64, BorrowedStr)| {
             host.output(indicator, &name)
         })

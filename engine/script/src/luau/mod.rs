@@ -2,8 +2,10 @@
 //!
 //! - Source text only ever goes in as text: bytecode can crash the machine.
 //! - Native code generation is on, and so is the interrupt that counts fuel: it runs at every loop
-//!   turn, call and return, in compiled code too. Once the fuel is used up every further interrupt
-//!   fails, so `pcall` gains nothing but its own few instructions.
+//!   turn, call and return, in compiled code too (`fuel.rs`). Once the fuel is used up every further
+//!   interrupt fails, so `pcall` gains nothing but its own few instructions.
+//! - Hooks with numbers are called through the machine's C interface (`hooks.rs`), a third of the
+//!   cost of the library's general call.
 //! - The collector is stopped. A call can allocate what [`Limits`](crate::Limits) allows and no more,
 //!   which bounds the work of allocating too; garbage is collected in [`ScriptRuntime::idle`].
 //! - Functions of the standard library that do much work without an interrupt (sorting, filling,
@@ -18,11 +20,12 @@ compile_error!("Luau's errors unwind through host functions: build with panic = 
 
 mod convert;
 mod fault;
+mod fuel;
 mod functions;
+mod hooks;
 mod modules;
 mod sandbox;
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use mlua::chunk::{ChunkMode, Compiler};
@@ -30,10 +33,13 @@ use mlua::{Function, Lua, LuaOptions, StdLib, Value, VmState};
 use tercel_core::{FaultKind, StrategyFault};
 
 use crate::error::HostError;
-use crate::hook::{Hook, HookCall, Hooks};
+use crate::hook::{Hook, HookCall, Hooks, Numbers};
 use crate::host::SharedHost;
+use crate::limits::StopSwitch;
 use crate::runtime::ScriptRuntime;
 use crate::script::Parts;
+
+use hooks::ReadyHooks;
 
 /// Garbage that is let lie before a step of collecting, in bytes.
 const GARBAGE: usize = 256 << 10;
@@ -42,17 +48,17 @@ const GARBAGE: usize = 256 << 10;
 pub(crate) struct Luau {
     lua: Lua,
     file: String,
+    /// Those that take texts are called from here.
     hooks: [Option<Function>; Hook::ALL.len()],
-    fuel: Fuel,
+    /// Those that take numbers, from here.
+    ready: ReadyHooks,
+    stop: StopSwitch,
     fuel_per_call: u32,
     memory: usize,
     memory_per_call: usize,
     /// Bytes in use after the last step of collecting.
     collected: usize,
 }
-
-/// What is left of the running call's fuel.
-pub(super) type Fuel = Rc<Cell<u32>>;
 
 impl Luau {
     /// Builds a machine and runs the script's top level.
@@ -63,9 +69,9 @@ impl Luau {
     pub(crate) fn load(parts: &Parts<'_>) -> Result<Self, StrategyFault> {
         let limits = parts.host.borrow().limits.clone();
         let file = parts.source.file.clone();
-        let fuel: Fuel = Rc::new(Cell::new(limits.fuel));
+        fuel::set(limits.fuel);
         let fail = |error: &mlua::Error| fault::of(error, &file, 1);
-        let lua = machine(parts, &fuel).map_err(|error| fail(&error))?;
+        let lua = machine(parts).map_err(|error| fail(&error))?;
         lua.set_memory_limit(limits.memory).map_err(|error| fail(&error))?;
         let run = || {
             let name = format!("={file}");
@@ -90,11 +96,14 @@ impl Luau {
                 }
             };
         }
+        let ready = ReadyHooks::new(&lua, &hooks).map_err(|error| fail(&error))?;
+        let stop = parts.host.borrow().stop.clone();
         let mut luau = Self {
             lua,
             file,
             hooks,
-            fuel,
+            ready,
+            stop,
             fuel_per_call: limits.fuel,
             memory: limits.memory,
             memory_per_call: limits.memory_per_call,
@@ -112,15 +121,12 @@ impl ScriptRuntime for Luau {
 
     fn call(&mut self, call: &HookCall<'_>) -> Result<(), StrategyFault> {
         let Some(function) = &self.hooks[call.hook() as usize] else { return Ok(()) };
-        self.fuel.set(self.fuel_per_call);
+        fuel::set(if self.stop.is_stopped() { 0 } else { self.fuel_per_call });
+        let (lua, ready) = (&self.lua, &self.ready);
         let result = match *call {
-            HookCall::Init | HookCall::Stop => function.call(()),
-            HookCall::Book { bid, bid_qty, ask, ask_qty } => {
-                function.call((bid, bid_qty, ask, ask_qty))
-            }
-            HookCall::Trade { price, qty, side, time } => function.call((price, qty, side, time)),
-            HookCall::Bar { open, high, low, close, volume, time } => {
-                function.call((open, high, low, close, volume, time))
+            HookCall::Init | HookCall::Stop => ready.call(lua, call.hook(), &Numbers::default()),
+            HookCall::Book(numbers) | HookCall::Trade(numbers) | HookCall::Bar(numbers) => {
+                ready.call(lua, call.hook(), numbers)
             }
             HookCall::Order { id, status, reason } => function.call((id, status, reason)),
             HookCall::Fill { id, side, price, qty, fee, role } => {
@@ -139,7 +145,7 @@ impl ScriptRuntime for Luau {
     }
 
     fn idle(&mut self) {
-        let used = self.lua.used_memory();
+        let used = hooks::kilobytes(&self.lua) << 10;
         if used > self.collected + GARBAGE {
             self.collect(used);
         }
@@ -166,7 +172,7 @@ impl Luau {
 }
 
 /// Returns a machine with the host's functions and without anything harmful.
-fn machine(parts: &Parts<'_>, fuel: &Fuel) -> mlua::Result<Lua> {
+fn machine(parts: &Parts<'_>) -> mlua::Result<Lua> {
     let libs = StdLib::COROUTINE
         | StdLib::TABLE
         | StdLib::STRING
@@ -181,26 +187,27 @@ fn machine(parts: &Parts<'_>, fuel: &Fuel) -> mlua::Result<Lua> {
     lua.gc_stop();
     functions::install(&lua, &parts.host)?;
     modules::install(&lua, parts)?;
-    sandbox::install(&lua, &parts.host, fuel)?;
+    sandbox::install(&lua, &parts.host)?;
     lua.sandbox(true)?;
-    guard(&lua, &parts.host, fuel);
+    guard(&lua, &parts.host);
     Ok(lua)
 }
 
 /// Counts fuel at every interrupt.
-fn guard(lua: &Lua, host: &SharedHost, fuel: &Fuel) {
-    let (host, fuel) = (Rc::clone(host), Rc::clone(fuel));
+fn guard(lua: &Lua, host: &SharedHost) {
+    let host = Rc::clone(host);
     let stop = host.borrow().stop.clone();
-    lua.set_interrupt(move |lua| match fuel.get().checked_sub(1) {
+    lua.set_interrupt(move |lua| match fuel::left().checked_sub(1) {
         Some(left) if !stop.is_stopped() => {
-            fuel.set(left);
+            fuel::set(left);
             Ok(VmState::Continue)
         }
         _ => {
-            fuel.set(0);
+            fuel::set(0);
             Err(exhausted(lua, &host, stop.is_stopped()))
         }
     });
+    fuel::count_fast(lua);
 }
 
 #[cold]
@@ -234,7 +241,7 @@ mod tests {
     use super::*;
     use crate::host::{Host, HostBinding};
     use crate::language::Language;
-    use crate::limits::{Limits, StopSwitch};
+    use crate::limits::Limits;
     use crate::modules::Modules;
     use crate::script::Source;
 
@@ -251,8 +258,8 @@ mod tests {
         let binding = HostBinding::default();
         let host = Host::new("t.luau", Language::Luau, &limits, stop, binding).shared();
         let modules = Rc::new(RefCell::new(Modules::default()));
-        let fuel: Fuel = Rc::new(Cell::new(limits.fuel));
-        let lua = machine(&Parts { source: &source, modules, host }, &fuel).unwrap();
+        fuel::set(limits.fuel);
+        let lua = machine(&Parts { source: &source, modules, host }).unwrap();
         let bug = lua.create_function(|_, ()| -> mlua::Result<()> { panic!("a bug") }).unwrap();
         lua.globals().set("bug", bug).unwrap();
         for text in [

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use mlua::Lua;
 use mlua::chunk::ChunkMode;
 
-use super::{Fuel, exhausted, fault};
+use super::{exhausted, fault, fuel};
 use crate::host::SharedHost;
 
 /// Globals of the base library that scripts do not get: they load code, reach into environments,
@@ -19,7 +19,7 @@ const PRELUDE: &str = include_str!("prelude.luau");
 
 /// Removes what is harmful and wraps what is expensive. Runs before the machine is sandboxed, which
 /// makes the result unchangeable.
-pub(super) fn install(lua: &Lua, host: &SharedHost, fuel: &Fuel) -> mlua::Result<()> {
+pub(super) fn install(lua: &Lua, host: &SharedHost) -> mlua::Result<()> {
     let globals = lua.globals();
     for name in REMOVED {
         globals.raw_remove(name)?;
@@ -27,14 +27,14 @@ pub(super) fn install(lua: &Lua, host: &SharedHost, fuel: &Fuel) -> mlua::Result
     let math: mlua::Table = globals.get("math")?;
     math.raw_remove("randomseed")?;
     let charge = {
-        let (host, fuel) = (Rc::clone(host), Rc::clone(fuel));
-        lua.create_function(move |lua, units: f64| match left(fuel.get(), units) {
+        let host = Rc::clone(host);
+        lua.create_function(move |lua, units: f64| match left(fuel::left(), units) {
             Some(left) => {
-                fuel.set(left);
+                fuel::set(left);
                 Ok(())
             }
             None => {
-                fuel.set(0);
+                fuel::set(0);
                 Err(exhausted(lua, &host, false))
             }
         })?

@@ -37,6 +37,18 @@ pub(super) fn install(engine: &mut Engine, host: &SharedHost) {
     functions.keeping();
     functions.indicators();
     functions.refused();
+    texts(engine);
+}
+
+/// Lets numbers and booleans be appended to text, as everybody expects who writes to the log. The
+/// package that brings it brings too much besides.
+fn texts(engine: &mut Engine) {
+    fn append<T: std::fmt::Display>(text: &str, value: &T) -> ImmutableString {
+        format!("{text}{value}").into()
+    }
+    engine.register_fn("+", |text: &str, value: f64| append(text, &value));
+    engine.register_fn("+", |text: &str, value: i64| append(text, &value));
+    engine.register_fn("+", |text: &str, value: bool| append(text, &value));
 }
 
 struct Functions<'a> {
@@ -311,6 +323,18 @@ impl Functions<'_> {
             let bar = bar(&[open, high, low, close, volume])?;
             let time = optional(&time, "time")?;
             host.update_bar(float(&indicator, "indicator")?, bar, time).map(maybe)
+        });
+        define!(self, "bind", |host, indicator| {
+            host.bind(float(&indicator, "indicator")?, None, None).map(Dynamic::from)
+        });
+        define!(self, "bind", |host, indicator, label| {
+            let label = text(&label, "label")?;
+            host.bind(float(&indicator, "indicator")?, Some(&label), None).map(Dynamic::from)
+        });
+        define!(self, "bind", |host, indicator, label, series| {
+            let label = text(&label, "label")?;
+            let series = optional(&series, "series")?;
+            host.bind(float(&indicator, "indicator")?, Some(&label), series).map(Dynamic::from)
         });
         define!(self, "output", |host, indicator, name| {
             host.output(float(&indicator, "indicator")?, &text(&name, "name")?).map(maybe)

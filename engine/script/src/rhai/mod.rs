@@ -23,7 +23,7 @@ use rhai::{
 };
 use tercel_core::{FaultKind, StrategyFault};
 
-use crate::hook::{Hook, HookCall, Hooks};
+use crate::hook::{Hook, HookCall, Hooks, Numbers};
 use crate::host::SharedHost;
 use crate::runtime::ScriptRuntime;
 use crate::script::Parts;
@@ -67,7 +67,7 @@ impl Rhai {
         }
         result.map_err(|error| fault::of(&error, &file))?;
         let state = scope.get_value::<Dynamic>(STATE).unwrap_or_else(|| rhai::Map::new().into());
-        let hooks = defined(&ast, &file)?;
+        let hooks = defined(&ast, &file, host.borrow().n_bound())?;
         let ast = ast.clone_functions_only();
         Ok(Self { engine, ast, scope: Scope::new(), state, hooks, file, host })
     }
@@ -94,12 +94,8 @@ impl ScriptRuntime for Rhai {
         }
         let result = match *call {
             HookCall::Init | HookCall::Stop => self.run(hook, ()),
-            HookCall::Book { bid, bid_qty, ask, ask_qty } => {
-                self.run(hook, (bid, bid_qty, ask, ask_qty))
-            }
-            HookCall::Trade { price, qty, side, time } => self.run(hook, (price, qty, side, time)),
-            HookCall::Bar { open, high, low, close, volume, time } => {
-                self.run(hook, (open, high, low, close, volume, time))
+            HookCall::Book(numbers) | HookCall::Trade(numbers) | HookCall::Bar(numbers) => {
+                self.run(hook, numbers)
             }
             HookCall::Order { id, status, reason } => {
                 self.run(hook, (id, status.to_owned(), reason.to_owned()))
@@ -156,14 +152,30 @@ fn limits_stop(host: &SharedHost) -> crate::limits::StopSwitch {
     host.borrow().stop.clone()
 }
 
+impl FuncArgs for &Numbers {
+    /// Numbers that are not there yet are `()`.
+    fn parse<ARGS: Extend<Dynamic>>(self, args: &mut ARGS) {
+        let (plain, maybe) = self.parts();
+        args.extend(plain.iter().map(|number| Dynamic::from(number.get())));
+        args.extend(maybe.iter().map(|number| match number.get() {
+            number if number.is_nan() => Dynamic::UNIT,
+            number => number.into(),
+        }));
+    }
+}
+
 /// Returns the hooks that the script defines, each with the arguments that it is given.
-fn defined(ast: &AST, file: &str) -> Result<Hooks, StrategyFault> {
+fn defined(ast: &AST, file: &str, n_bound: usize) -> Result<Hooks, StrategyFault> {
     let mut hooks = Vec::new();
     for function in ast.iter_functions() {
         let Some(hook) = Hook::ALL.into_iter().find(|hook| hook.name() == function.name) else {
             continue;
         };
-        let expected = arguments(hook);
+        let mut expected: Vec<_> = arguments(hook).iter().map(|name| (*name).to_owned()).collect();
+        if hook == Hook::Bar {
+            // What is bound has no name of its own.
+            expected.extend((1..=n_bound).map(|n| format!("bound{n}")));
+        }
         if function.params.len() != expected.len() {
             let message = format!(
                 "{} takes {} arguments: fn {}({})",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tercel_core::{
     AccountId, ClientOrderId, Effect, Engine, ExecutionReport, Fill, Instrument, InstrumentKind,
-    Market, Nanos, Notice, Notional, Order, OrderRequest, Position, Price, ReportKind, Role, Seq,
-    Side, StrategyId,
+    Market, Nanos, Notice, Notional, Order, OrderRequest, PlotId, Position, Price, ReportKind,
+    Role, Seq, Side, StrategyId,
 };
 
 use crate::metrics::daily::DailyRatios;
@@ -98,6 +98,8 @@ pub struct Recorder {
     n_exposed: usize,
     exposed_since: Option<Nanos>,
     exposed_ns: i64,
+    /// Names of what strategies draw.
+    plots: BTreeMap<(StrategyId, PlotId), Arc<str>>,
     draws: Vec<DrawSeries>,
     dropped_draws: BTreeSet<(StrategyId, Arc<str>)>,
     markers: Decimated<Marker>,
@@ -157,6 +159,7 @@ impl Recorder {
             n_exposed: 0,
             exposed_since: None,
             exposed_ns: 0,
+            plots: BTreeMap::new(),
             draws: Vec::new(),
             dropped_draws: BTreeSet::new(),
             markers: Decimated::new(limits.markers),
@@ -393,10 +396,16 @@ impl Recorder {
 
     fn on_notice(&mut self, now: Nanos, notice: &Notice) {
         match notice {
-            Notice::Draw { strategy, series, value_bits } => {
+            Notice::NamePlot { strategy, plot, name } => {
+                self.plots.insert((*strategy, *plot), Arc::clone(name));
+            }
+            Notice::Draw { strategy, plot, value_bits } => {
                 let value = f64::from_bits(*value_bits);
-                if value.is_finite() {
-                    self.draw(*strategy, series, DrawPoint { at: now, value });
+                if let Some(name) = self.plots.get(&(*strategy, *plot))
+                    && value.is_finite()
+                {
+                    let name = Arc::clone(name);
+                    self.draw(*strategy, &name, DrawPoint { at: now, value });
                 }
             }
             Notice::Mark { strategy, label, price_bits } => {

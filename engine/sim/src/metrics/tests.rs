@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 use tercel_core::{
     AssetId, ClientOrderId, Command, Effect, Effects, Engine, Event, ExecutionReport, Fill,
-    InstrumentId, Intent, Level, MarketData, MarketEvent, Nanos, Notional, OrderSpec, Price,
-    Quantity, RejectReason, ReportKind, RiskLimits, Role, Seq, Side, StrategyId,
+    InstrumentId, Intent, Level, MarketData, MarketEvent, Nanos, Notional, OrderSpec, PlotId,
+    Price, Quantity, RejectReason, ReportKind, RiskLimits, Role, Seq, Side, StrategyId,
 };
 use tercel_testkit::{Strings, engine_config, level, linear};
 
@@ -266,7 +266,9 @@ fn memory_is_bounded_while_sums_stay_exact() {
         rig.trade(at + 3, Side::Sell, 101, 1, 1);
         for (series, value) in [("a", n as f64), ("b", f64::NAN), ("c", 1.0), ("d", 2.0)] {
             let value_bits = value.to_bits();
-            rig.strings.give(Intent::Draw { series: series.into(), value_bits });
+            let plot = PlotId(u16::from(series.as_bytes()[0]));
+            rig.strings.give(Intent::NamePlot { plot, name: series.into() });
+            rig.strings.give(Intent::Draw { plot, value_bits });
         }
         let price_bits = 100f64.to_bits();
         rig.strings.give(Intent::Mark { label: format!("m{n}").into(), price_bits });
