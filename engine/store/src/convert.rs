@@ -46,8 +46,8 @@ impl Converter {
         self.instrument
     }
 
-    /// Converts an event.
-    pub(crate) fn convert(&self, raw: &RawEvent) -> Result<MarketEvent, OffGrid> {
+    /// Converts an event; `None` for a gap, which is no market data.
+    pub(crate) fn convert(&self, raw: &RawEvent) -> Result<Option<MarketEvent>, OffGrid> {
         let (mut venue_at, mut received_at) = (raw.venue_at, raw.received_at);
         let data = match raw.data {
             RawData::Clear { seq } => MarketData::Clear { seq },
@@ -88,8 +88,9 @@ impl Converter {
                 MarketData::Mark { mark: self.rounded(mark), index: self.rounded(index) }
             }
             RawData::Funding { rate_e12 } => MarketData::Funding { rate_e12 },
+            RawData::Gap => return Ok(None),
         };
-        Ok(MarketEvent { venue_at, received_at, instrument: self.instrument, data })
+        Ok(Some(MarketEvent { venue_at, received_at, instrument: self.instrument, data }))
     }
 
     fn price(&self, value: Dec) -> Result<Price, OffGrid> {

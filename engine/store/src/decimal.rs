@@ -83,6 +83,15 @@ impl Dec {
         at_scale(self) > at_scale(other)
     }
 
+    /// Returns the mantissa at a scale, cut there; `None` if it does not fit.
+    pub(crate) fn at_scale(self, scale: u8) -> Option<i64> {
+        if scale >= self.scale {
+            let factor = POW10.get(usize::from(scale - self.scale))?;
+            return self.mantissa.checked_mul(*factor);
+        }
+        Some(self.mantissa / POW10.get(usize::from(self.scale - scale))?)
+    }
+
     /// Returns the decimal with its sign turned.
     #[must_use]
     pub const fn negated(self) -> Self {

@@ -3,7 +3,7 @@
 use crate::container::Member;
 use crate::error::StoreError;
 use crate::formats::{
-    binance_csv, binance_ws, bitstamp_orders, dbn, hft_npy, lobster, ohlcv_csv, parquet_rows,
+    binance_csv, binance_ws, bitstamp_orders, dbn, hft_npy, lobster, ohlcv_csv, parquet,
     tardis_csv, trades_csv,
 };
 use crate::lines;
@@ -47,7 +47,7 @@ pub enum Format {
     TardisTicker,
     /// hftbacktest's event arrays.
     HftNpy,
-    /// Parquet as exported here.
+    /// Parquet: as exported here, or bars or trades.
     Parquet,
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn detect(member: &Member, options: &OpenOptions) -> Result<Detected,
     if magic.starts_with(dbn::MAGIC) {
         return Ok(found(Format::Dbn, false));
     }
-    if magic.starts_with(parquet_rows::MAGIC) {
+    if magic.starts_with(parquet::MAGIC) {
         return Ok(found(Format::Parquet, false));
     }
     if magic.starts_with(hft_npy::MAGIC) {

@@ -1,31 +1,38 @@
-//! Market data to Parquet: one file a kind, in constant memory.
+//! Market data to Parquet: one file a table, in constant memory.
 //!
 //! Times are `Timestamp(ns, UTC)`, prices and quantities `Decimal128(38, s)` with the scale of the
 //! finest instrument, symbols a dictionary, everything compressed by zstd.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanBuilder, Decimal128Builder, RecordBatch, StringDictionaryBuilder,
-    TimestampNanosecondBuilder, UInt32Builder, UInt64Builder,
+    TimestampNanosecondBuilder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use rust_decimal::Decimal;
-use tercel_core::{Event, Instrument, MarketData, MarketEvent, Nanos, Price, Quantity, Side};
+use tercel_core::{Event, Instrument, LinkState, MarketData, Nanos, Price, Quantity, Side};
 
 use crate::error::StoreError;
 use crate::reader::Reader;
+use crate::tables::{self, Change, Column, ColumnType, MOST_COLUMNS, Table};
 
 /// Rows that are gathered before they are written.
 const ROWS: usize = 65_536;
 
-/// Writes `levels`, `trades`, `quotes` and `bars` as `.parquet` files into a folder, those kinds
-/// that the data has, and returns their paths with their numbers of rows.
+/// Writes `levels`, `trades`, `quotes`, `bars`, `marks` and `fundings` as `.parquet` files into a
+/// folder, those tables that the data has rows for, and returns their paths with their numbers of
+/// rows.
+///
+/// The files read back as the events that were written, with their instruments' kinds and steps;
+/// only events of one receive time that stand in different files come in the order of the files.
+/// Assets and fees are not in them.
 ///
 /// # Errors
 ///
@@ -36,13 +43,8 @@ pub fn export_parquet(
 ) -> Result<Vec<(PathBuf, u64)>, StoreError> {
     std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, error))?;
     let instruments = reader.metadata().instruments()?;
-    let scales = Scales::of(&instruments);
-    let mut tables = [
-        Table::new(Kind::Levels, scales),
-        Table::new(Kind::Trades, scales),
-        Table::new(Kind::Quotes, scales),
-        Table::new(Kind::Bars, scales),
-    ];
+    let mut files = Table::ALL.map(|table| TableFile::new(table, folder, &instruments));
+    let mut last_at = None;
     let mut events = Vec::new();
     loop {
         events.clear();
@@ -50,195 +52,215 @@ pub fn export_parquet(
             break;
         }
         for event in &events {
-            let Event::Market(market) = event else { continue };
-            let table = match market.data {
-                MarketData::Level { .. } => 0,
-                MarketData::Trade { .. } => 1,
-                MarketData::Quote { .. } => 2,
-                MarketData::Bar { .. } => 3,
+            let (times, id, row) = match event {
+                Event::Market(market) => {
+                    let times = (market.venue_at, market.received_at);
+                    last_at = Some(times);
+                    (times, market.instrument, row(&market.data))
+                }
+                // It has no time of its own, and nothing to make stale before the first event.
+                Event::Link(link) if link.state != LinkState::Up => {
+                    let Some((times, id)) = last_at.zip(link.instrument) else { continue };
+                    (times, id, (Table::Levels, cells([Cell::Text(Change::Gap.name())])))
+                }
                 _ => continue,
             };
-            let instrument = &instruments[market.instrument.index()];
-            tables[table].add(market, instrument);
-            if tables[table].n_pending >= ROWS {
-                tables[table].flush(folder)?;
+            let (table, cells) = row;
+            let file = &mut files[table as usize];
+            file.add(times, &instruments[id.index()], &cells);
+            if file.n_pending >= ROWS {
+                file.flush()?;
             }
         }
     }
     let mut written = Vec::new();
-    for table in tables {
-        if let Some(file) = table.finish(folder)? {
+    for file in files {
+        if let Some(file) = file.finish()? {
             written.push(file);
         }
     }
     Ok(written)
 }
 
+/// A value in a row.
 #[derive(Clone, Copy)]
-struct Scales {
-    price: u32,
-    qty: u32,
+enum Cell {
+    Price(Price),
+    Quantity(Quantity),
+    Rate(i64),
+    Flag(bool),
+    Whole(u64),
+    Text(&'static str),
+    Null,
 }
 
-impl Scales {
-    fn of(instruments: &[Instrument]) -> Self {
-        let finest = |step: fn(&Instrument) -> Decimal| {
-            instruments.iter().map(|i| step(i).normalize().scale()).max().unwrap_or(0)
-        };
-        Self { price: finest(|i| i.spec.tick), qty: finest(|i| i.spec.lot) }
+type Cells = [Cell; MOST_COLUMNS];
+
+/// Fills a row up.
+fn cells<const N: usize>(first: [Cell; N]) -> Cells {
+    let mut cells = [Cell::Null; MOST_COLUMNS];
+    cells[..N].copy_from_slice(&first);
+    cells
+}
+
+/// Returns where an event stands, and its row in the order of the table's columns.
+fn row(data: &MarketData) -> (Table, Cells) {
+    use Cell::{Flag, Null, Rate, Text, Whole};
+    let (px, qty, is_buy) = (Cell::Price, Cell::Quantity, |side| Flag(side == Side::Buy));
+    let text = |change: Change| Text(change.name());
+    match *data {
+        MarketData::Clear { seq } => {
+            let first = text(Change::Clear);
+            (Table::Levels, cells([first, Null, Null, Null, Null, Null, Whole(seq)]))
+        }
+        MarketData::Batch { prev, seq } => {
+            let first = text(Change::Batch);
+            (Table::Levels, cells([first, Null, Null, Null, Null, Whole(prev), Whole(seq)]))
+        }
+        MarketData::Level { side, price, qty: quantity, last } => {
+            let first = text(Change::Level);
+            (Table::Levels, cells([first, px(price), qty(quantity), is_buy(side), Flag(last)]))
+        }
+        MarketData::BookOrder { action, side, price, qty: quantity, order_id, last } => {
+            let (first, id) = (text(Change::Order(action)), Whole(order_id));
+            let (price, quantity) = (px(price), qty(quantity));
+            let row = [first, price, quantity, is_buy(side), Flag(last), Null, Null, id];
+            (Table::Levels, cells(row))
+        }
+        MarketData::Trade { aggressor, price, qty: quantity, id } => {
+            let taker = aggressor.map_or(Null, is_buy);
+            (Table::Trades, cells([px(price), qty(quantity), taker, Whole(id)]))
+        }
+        MarketData::Quote { bid_px, bid_qty, ask_px, ask_qty, seq } => {
+            let row = [px(bid_px), px(ask_px), qty(bid_qty), qty(ask_qty), Whole(seq)];
+            (Table::Quotes, cells(row))
+        }
+        MarketData::Bar { interval_ms, bar } => {
+            let [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(px);
+            let row = [open, high, low, close, qty(bar.volume), Whole(interval_ms.into())];
+            (Table::Bars, cells(row))
+        }
+        MarketData::Mark { mark, index } => (Table::Marks, cells([px(mark), px(index)])),
+        MarketData::Funding { rate_e12 } => (Table::Fundings, cells([Rate(rate_e12)])),
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Levels,
-    Trades,
-    Quotes,
-    Bars,
+/// A column that is being filled.
+enum Builder {
+    Decimal(Decimal128Builder, u8),
+    Flag(BooleanBuilder),
+    Whole(UInt64Builder),
+    Text(StringDictionaryBuilder<Int32Type>),
 }
 
-impl Kind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Levels => "levels",
-            Self::Trades => "trades",
-            Self::Quotes => "quotes",
-            Self::Bars => "bars",
+impl Builder {
+    fn new(ty: &DataType) -> Self {
+        match ty {
+            DataType::Decimal128(_, scale) => {
+                let builder = Decimal128Builder::new().with_data_type(ty.clone());
+                Self::Decimal(builder, scale.unsigned_abs())
+            }
+            DataType::Boolean => Self::Flag(BooleanBuilder::new()),
+            DataType::UInt64 => Self::Whole(UInt64Builder::new()),
+            _ => Self::Text(StringDictionaryBuilder::new()),
         }
     }
 
-    /// Names of the price columns, then of the quantity columns.
-    const fn columns(self) -> (&'static [&'static str], &'static [&'static str]) {
-        match self {
-            Self::Levels | Self::Trades => (&["price"], &["qty"]),
-            Self::Quotes => (&["bid_price", "ask_price"], &["bid_qty", "ask_qty"]),
-            Self::Bars => (&["open", "high", "low", "close"], &["volume"]),
+    fn append(&mut self, cell: Cell, instrument: &Instrument) {
+        match (self, cell) {
+            (Self::Decimal(builder, scale), Cell::Price(price)) => {
+                builder.append_value(rescaled(instrument.price_decimal(price), *scale));
+            }
+            (Self::Decimal(builder, scale), Cell::Quantity(qty)) => {
+                builder.append_value(rescaled(instrument.quantity_decimal(qty), *scale));
+            }
+            (Self::Decimal(builder, _), Cell::Rate(rate)) => builder.append_value(rate.into()),
+            (Self::Flag(builder), Cell::Flag(flag)) => builder.append_value(flag),
+            (Self::Whole(builder), Cell::Whole(whole)) => builder.append_value(whole),
+            (Self::Text(builder), Cell::Text(text)) => builder.append_value(text),
+            (Self::Decimal(builder, _), _) => builder.append_null(),
+            (Self::Flag(builder), _) => builder.append_null(),
+            (Self::Whole(builder), _) => builder.append_null(),
+            (Self::Text(builder), _) => builder.append_null(),
         }
     }
 
-    /// Name of the column of whole numbers, if the kind has one.
-    const fn number(self) -> Option<&'static str> {
+    fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Levels => None,
-            Self::Trades => Some("trade_id"),
-            Self::Quotes => Some("update_id"),
-            Self::Bars => Some("interval_ms"),
+            Self::Decimal(builder, _) => Arc::new(builder.finish()),
+            Self::Flag(builder) => Arc::new(builder.finish()),
+            Self::Whole(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) => Arc::new(builder.finish()),
         }
-    }
-
-    const fn has_side(self) -> bool {
-        matches!(self, Self::Levels | Self::Trades)
     }
 }
 
-struct Table {
-    kind: Kind,
-    scales: Scales,
+struct TableFile {
+    path: PathBuf,
     schema: Arc<Schema>,
     writer: Option<ArrowWriter<File>>,
-    path: PathBuf,
     n_rows: u64,
     n_pending: usize,
     event_at: TimestampNanosecondBuilder,
     received_at: TimestampNanosecondBuilder,
     symbol: StringDictionaryBuilder<Int32Type>,
-    is_buy: BooleanBuilder,
-    last: BooleanBuilder,
-    number: UInt64Builder,
-    interval: UInt32Builder,
-    prices: Vec<Decimal128Builder>,
-    quantities: Vec<Decimal128Builder>,
+    columns: Vec<Builder>,
 }
 
-impl Table {
-    fn new(kind: Kind, scales: Scales) -> Self {
-        let time = || DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
-        let decimal = |scale: u32| DataType::Decimal128(38, i8::try_from(scale).unwrap_or(18));
-        let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-        let mut fields = vec![
-            Field::new("ts_event", time(), false),
-            Field::new("ts_init", time(), false),
-            Field::new("instrument", dictionary, false),
-        ];
-        let (prices, quantities) = kind.columns();
-        fields.extend(prices.iter().map(|name| Field::new(*name, decimal(scales.price), false)));
-        fields.extend(quantities.iter().map(|name| Field::new(*name, decimal(scales.qty), false)));
-        if kind.has_side() {
-            // Unknown for trades of venues that do not say who took.
-            fields.push(Field::new("is_buy", DataType::Boolean, true));
-        }
-        if kind == Kind::Levels {
-            fields.push(Field::new("last", DataType::Boolean, false));
-        }
-        if let Some(name) = kind.number() {
-            let ty = if kind == Kind::Bars { DataType::UInt32 } else { DataType::UInt64 };
-            fields.push(Field::new(name, ty, false));
-        }
-        let builders = |names: &[&str], scale| {
-            let ty = decimal(scale);
-            names.iter().map(|_| Decimal128Builder::new().with_data_type(ty.clone())).collect()
+impl TableFile {
+    fn new(table: Table, folder: &Path, instruments: &[Instrument]) -> Self {
+        let finest = |step: fn(&Instrument) -> Decimal| {
+            let scales = instruments.iter().map(|i| step(i).normalize().scale());
+            i8::try_from(scales.max().unwrap_or(0)).unwrap_or(18)
         };
+        let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let ty = |ty: ColumnType| match ty {
+            ColumnType::Price => DataType::Decimal128(38, finest(|i| i.spec.tick)),
+            ColumnType::Quantity => DataType::Decimal128(38, finest(|i| i.spec.lot)),
+            ColumnType::Rate => DataType::Decimal128(38, tables::RATE_SCALE.cast_signed()),
+            ColumnType::Flag => DataType::Boolean,
+            ColumnType::Whole => DataType::UInt64,
+            ColumnType::Text => text.clone(),
+        };
+        let time = || DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+        let [event_at, received_at, symbol] = tables::COMMON;
+        let mut fields = vec![
+            Field::new(event_at, time(), false),
+            Field::new(received_at, time(), false),
+            Field::new(symbol, text.clone(), false),
+        ];
+        let own = |column: &Column| Field::new(column.name, ty(column.ty), column.is_nullable);
+        fields.extend(table.columns().iter().map(own));
+        let columns = fields[3..].iter().map(|field| Builder::new(field.data_type())).collect();
+        let said = HashMap::from([
+            (tables::TABLE.to_owned(), table.name().to_owned()),
+            (tables::INSTRUMENTS.to_owned(), tables::describe(instruments.iter().map(|i| &i.spec))),
+        ]);
         let stamps = || TimestampNanosecondBuilder::new().with_timezone("UTC");
         Self {
-            kind,
-            scales,
-            schema: Arc::new(Schema::new(fields)),
+            path: folder.join(format!("{}.parquet", table.name())),
+            schema: Arc::new(Schema::new_with_metadata(fields, said)),
             writer: None,
-            path: PathBuf::new(),
             n_rows: 0,
             n_pending: 0,
             event_at: stamps(),
             received_at: stamps(),
             symbol: StringDictionaryBuilder::new(),
-            is_buy: BooleanBuilder::new(),
-            last: BooleanBuilder::new(),
-            number: UInt64Builder::new(),
-            interval: UInt32Builder::new(),
-            prices: builders(prices, scales.price),
-            quantities: builders(quantities, scales.qty),
+            columns,
         }
     }
 
-    fn add(&mut self, market: &MarketEvent, instrument: &Instrument) {
-        let price = |price: Price| rescaled(instrument.price_decimal(price), self.scales.price);
-        let qty = |qty: Quantity| rescaled(instrument.quantity_decimal(qty), self.scales.qty);
-        match market.data {
-            MarketData::Level { side, price: px, qty: quantity, last } => {
-                self.prices[0].append_value(price(px));
-                self.quantities[0].append_value(qty(quantity));
-                self.is_buy.append_value(side == Side::Buy);
-                self.last.append_value(last);
-            }
-            MarketData::Trade { aggressor, price: px, qty: quantity, id } => {
-                self.prices[0].append_value(price(px));
-                self.quantities[0].append_value(qty(quantity));
-                self.is_buy.append_option(aggressor.map(|side| side == Side::Buy));
-                self.number.append_value(id);
-            }
-            MarketData::Quote { bid_px, bid_qty, ask_px, ask_qty, seq } => {
-                self.prices[0].append_value(price(bid_px));
-                self.prices[1].append_value(price(ask_px));
-                self.quantities[0].append_value(qty(bid_qty));
-                self.quantities[1].append_value(qty(ask_qty));
-                self.number.append_value(seq);
-            }
-            MarketData::Bar { interval_ms, bar } => {
-                for (n, px) in [bar.open, bar.high, bar.low, bar.close].into_iter().enumerate() {
-                    self.prices[n].append_value(price(px));
-                }
-                self.quantities[0].append_value(qty(bar.volume));
-                self.interval.append_value(interval_ms);
-            }
-            _ => return,
+    fn add(&mut self, (venue_at, received_at): (Nanos, Nanos), of: &Instrument, cells: &Cells) {
+        self.event_at.append_value(venue_at.0);
+        self.received_at.append_value(received_at.0);
+        self.symbol.append_value(&of.spec.symbol);
+        for (builder, cell) in self.columns.iter_mut().zip(cells) {
+            builder.append(*cell, of);
         }
-        let Nanos(venue_at) = market.venue_at;
-        self.event_at.append_value(venue_at);
-        self.received_at.append_value(market.received_at.0);
-        self.symbol.append_value(&instrument.spec.symbol);
         self.n_pending += 1;
     }
 
-    fn flush(&mut self, folder: &Path) -> Result<(), StoreError> {
+    fn flush(&mut self) -> Result<(), StoreError> {
         if self.n_pending == 0 {
             return Ok(());
         }
@@ -247,19 +269,8 @@ impl Table {
             Arc::new(self.received_at.finish()),
             Arc::new(self.symbol.finish()),
         ];
-        for builder in self.prices.iter_mut().chain(&mut self.quantities) {
-            columns.push(Arc::new(builder.finish()));
-        }
-        if self.kind.has_side() {
-            columns.push(Arc::new(self.is_buy.finish()));
-        }
-        match self.kind {
-            Kind::Levels => columns.push(Arc::new(self.last.finish())),
-            Kind::Trades | Kind::Quotes => columns.push(Arc::new(self.number.finish())),
-            Kind::Bars => columns.push(Arc::new(self.interval.finish())),
-        }
+        columns.extend(self.columns.iter_mut().map(Builder::finish));
         if self.writer.is_none() {
-            self.path = folder.join(format!("{}.parquet", self.kind.name()));
             self.writer = Some(self.open()?);
         }
         let failed = |source| StoreError::Parquet { path: self.path.clone(), source };
@@ -282,17 +293,17 @@ impl Table {
             .map_err(failed)
     }
 
-    fn finish(mut self, folder: &Path) -> Result<Option<(PathBuf, u64)>, StoreError> {
-        self.flush(folder)?;
+    fn finish(mut self) -> Result<Option<(PathBuf, u64)>, StoreError> {
+        self.flush()?;
         let Some(writer) = self.writer.take() else { return Ok(None) };
-        let path = self.path.clone();
+        let path = self.path;
         writer.close().map_err(|source| StoreError::Parquet { path: path.clone(), source })?;
         Ok(Some((path, self.n_rows)))
     }
 }
 
 /// Returns the mantissa of a decimal at a scale that it fits.
-fn rescaled(value: Decimal, scale: u32) -> i128 {
-    let value = value.normalize();
+fn rescaled(value: Decimal, scale: u8) -> i128 {
+    let (value, scale) = (value.normalize(), u32::from(scale));
     value.mantissa() * 10i128.pow(scale - value.scale().min(scale))
 }

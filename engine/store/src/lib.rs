@@ -22,6 +22,7 @@ mod reader;
 mod report;
 mod source;
 mod survey;
+mod tables;
 mod tape;
 mod time;
 mod window;

@@ -1,5 +1,6 @@
 //! Market data as formats tell it: decimals and names, before ticks, lots and ids.
 
+use rust_decimal::Decimal;
 use tercel_core::{BookOrderAction, InstrumentKind, Nanos, Side};
 
 use crate::decimal::Dec;
@@ -69,6 +70,8 @@ pub(crate) enum RawData {
     Funding {
         rate_e12: i64,
     },
+    /// Messages were lost: the book is stale until it is told anew.
+    Gap,
 }
 
 /// What a format knows of an instrument before its data is read.
@@ -83,9 +86,9 @@ pub(crate) struct RawSymbol {
     /// Whether the data tells the kind; otherwise it is assumed, and said to be.
     pub(crate) is_kind_told: bool,
     /// Quote per contract of an inverse instrument, else 1.
-    pub(crate) multiplier: i64,
+    pub(crate) multiplier: Decimal,
     /// Tick and lot, where the format says them.
-    pub(crate) steps: Option<(rust_decimal::Decimal, rust_decimal::Decimal)>,
+    pub(crate) steps: Option<(Decimal, Decimal)>,
 }
 
 impl RawSymbol {
@@ -98,7 +101,7 @@ impl RawSymbol {
             has_signed_sizes: false,
             kind: InstrumentKind::LinearPerpetual,
             is_kind_told: false,
-            multiplier: 1,
+            multiplier: Decimal::ONE,
             steps: None,
         }
     }

@@ -278,7 +278,11 @@ impl Source {
                 }
             }
             match converter.convert(&event) {
-                Ok(market) => {
+                Ok(None) => {
+                    let (instrument, state) = (Some(id), LinkState::Gap);
+                    out.push(Event::Link(LinkEvent { venue, instrument, state }));
+                }
+                Ok(Some(market)) => {
                     match market.data {
                         MarketData::Clear { .. } | MarketData::Batch { .. } => {
                             list_starts = Some((out.len(), id));

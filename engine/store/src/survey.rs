@@ -156,7 +156,8 @@ fn for_each_value(event: &RawEvent, mut price: impl FnMut(Dec), mut qty: impl Fn
         RawData::Clear { .. }
         | RawData::Batch { .. }
         | RawData::Mark { .. }
-        | RawData::Funding { .. } => {}
+        | RawData::Funding { .. }
+        | RawData::Gap => {}
         RawData::Level { price: px, qty: quantity, .. }
         | RawData::Trade { price: px, qty: quantity, .. }
         | RawData::BookOrder { price: px, qty: quantity, .. } => {

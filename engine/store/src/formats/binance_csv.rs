@@ -87,7 +87,8 @@ impl BinanceCsv {
                 InstrumentKind::Spot
             } else if symbol.name.contains("USD_") {
                 // Contract values are Binance's: 100 USD for BTC, 10 USD for every other coin.
-                symbol.multiplier = if symbol.name.starts_with("BTC") { 100 } else { 10 };
+                let value = if symbol.name.starts_with("BTC") { 100 } else { 10 };
+                symbol.multiplier = value.into();
                 InstrumentKind::InversePerpetual
             } else {
                 InstrumentKind::LinearPerpetual

@@ -1,5 +1,6 @@
 //! The formats that data comes in, one file each.
 
+pub(crate) mod bars;
 pub(crate) mod binance_csv;
 pub(crate) mod binance_ws;
 pub(crate) mod bitstamp_orders;
@@ -11,7 +12,7 @@ pub(crate) mod depth;
 pub(crate) mod hft_npy;
 pub(crate) mod lobster;
 pub(crate) mod ohlcv_csv;
-pub(crate) mod parquet_rows;
+pub(crate) mod parquet;
 pub(crate) mod symbols;
 pub(crate) mod tardis_csv;
 pub(crate) mod trades_csv;
@@ -89,7 +90,7 @@ pub(crate) fn open(
             Box::new(LineImporter::new(member, format, 1, truncated)?)
         }
         Format::HftNpy => Box::new(hft_npy::HftNpy::new(member, &symbol, options)?),
-        Format::Parquet => Box::new(parquet_rows::ParquetRows::new(member)?),
+        Format::Parquet => Box::new(parquet::ParquetRows::new(member, &symbol, options, pass)?),
         Format::Tape => unreachable!("tapes are opened by their own reader"),
     };
     Ok(importer)

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use tercel_core::Nanos;
 
 use crate::container::Member;
-use crate::decimal::{Dec, POW10};
+use crate::decimal::Dec;
 use crate::detect::Format;
 use crate::formats::by_order::Sink;
 use crate::formats::cells::{Cells, refused};
@@ -212,7 +212,7 @@ impl TardisCsv {
         let announced = match (optional(4), optional(5)) {
             (true, true) => {
                 let rate = cells.decimal(5, "funding_rate")?;
-                let rate = rate_e12(rate);
+                let rate = rate.at_scale(12);
                 Some((micros(cells, 4)?, rate.ok_or("the funding rate is out of range")?))
             }
             (false, true) => {
@@ -330,14 +330,6 @@ fn micros(cells: &Row<'_>, n: usize) -> Result<Nanos, String> {
     let time = cells.whole(n, "time")?;
     let nanos = i64::try_from(time).ok().and_then(|time| time.checked_mul(Nanos::MICRO));
     nanos.map(Nanos).ok_or_else(|| refused("time", cells.get(n), "is too large"))
-}
-
-/// Returns a rate in units of 1e-12, cut there.
-fn rate_e12(rate: Dec) -> Option<i64> {
-    match rate.scale {
-        scale @ 0..=12 => rate.mantissa.checked_mul(POW10[usize::from(12 - scale)]),
-        scale => Some(rate.mantissa / POW10[usize::from(scale - 12)]),
-    }
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ fn mentions(plans: &[Plan], options: &OpenOptions) -> Vec<Mention> {
                     let symbol = &found.symbol;
                     let mut spec = InstrumentSpec::linear(&symbol.name, "1", "1");
                     (spec.tick, spec.lot) = (found.tick, found.lot);
-                    (spec.kind, spec.multiplier) = (symbol.kind, symbol.multiplier.into());
+                    (spec.kind, spec.multiplier) = (symbol.kind, symbol.multiplier);
                     mentions.push(Mention {
                         file,
                         spec,

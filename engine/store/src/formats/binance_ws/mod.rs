@@ -273,7 +273,8 @@ impl BinanceWs {
             symbol.kind = kind;
             if kind == InstrumentKind::InversePerpetual {
                 // Contract values are Binance's: 100 USD for BTC, 10 USD for every other coin.
-                symbol.multiplier = if symbol.name.starts_with("BTC") { 100 } else { 10 };
+                let value = if symbol.name.starts_with("BTC") { 100 } else { 10 };
+                symbol.multiplier = value.into();
             }
         }
         u16::try_from(at).map_err(|_| "more than 65,536 symbols in a file".to_owned())
@@ -352,7 +353,7 @@ mod tests {
 
     fn kind(line: &str) -> (InstrumentKind, i64) {
         let (symbols, _) = read(&[line]);
-        (symbols[0].kind, symbols[0].multiplier)
+        (symbols[0].kind, symbols[0].multiplier.try_into().unwrap())
     }
 
     #[test]
