@@ -17,11 +17,12 @@ use workload::{Measured, Variant, Workload};
 /// Measure whole backtests on one thread: events a CPU second, native and scripted.
 ///
 /// Risk, order tracking and the simulated venue are on. The events are in memory before the clock
-/// starts. Compare figures of one run only: machines differ, and so do their moods.
+/// starts, unless --stream reads them from their files meanwhile. Compare figures of one run only: machines differ, and so do their moods.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   tercel bench
-  tercel bench --data btc.tape --runs 7 --json")]
+  tercel bench --data btc.tape --runs 7 --json
+  tercel bench --data btc.tape --stream --strategy native")]
 pub(crate) struct Args {
     #[command(subcommand)]
     what: Option<What>,
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// Runs of each, of which the median counts.
     #[arg(long, default_value_t = 5)]
     runs: u32,
+    /// Read the data while running, as a backtest does, instead of from memory.
+    #[arg(long, requires = "data")]
+    stream: bool,
     /// Measure this kind of strategy alone.
     #[arg(long)]
     strategy: Option<Variant>,
@@ -78,7 +82,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
         for variant in workload.variants().iter().filter(wanted) {
             let mut runs = Vec::new();
             for _ in 0..args.runs {
-                runs.push(workload.measure(variant)?);
+                runs.push(if args.stream {
+                    workload.measure_stream(variant, &args.data, &args.options)?
+                } else {
+                    workload.measure(variant)?
+                });
             }
             runs.sort_by(|a, b| a.rate().total_cmp(&b.rate()));
             rows.push((workload.name.clone(), variant, runs));

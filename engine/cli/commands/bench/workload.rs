@@ -133,20 +133,14 @@ impl Workload {
         }
     }
 
-    /// Runs one backtest over the events.
+    /// Runs one backtest over the events in memory.
     pub(super) fn measure(&self, variant: &Variant) -> Outcome<Measured> {
-        let mut config = Config::default();
-        config.account.quote = Decimal::from(100_000_000);
-        let engine = self.engine(*variant, &config)?;
-        let venue = SimVenue::new(&self.instruments, venue_options(&config)?).or_input()?;
-        let mut test = Backtest::new(engine, venue, BacktestOptions::default());
-        let mut counts = Counts::default();
         // Blocks that fit the cache, as a tape's reader gives them; made before the clock starts,
         // and handed over as they are.
         const BLOCK: usize = 512;
         let mut blocks: Vec<_> = self.events.chunks(BLOCK).map(<[Event]>::to_vec).collect();
         let mut blocks = blocks.iter_mut();
-        let source = |out: &mut Vec<Event>| -> Result<usize, std::convert::Infallible> {
+        self.run(*variant, |out| {
             let Some(block) = blocks.next() else { return Ok(0) };
             let n_events = block.len();
             if out.is_empty() {
@@ -155,9 +149,40 @@ impl Workload {
                 out.append(block);
             }
             Ok(n_events)
-        };
+        })
+    }
+
+    /// Runs one backtest over the files themselves, as they are opened, read and decoded.
+    pub(super) fn measure_stream(
+        &self,
+        variant: &Variant,
+        paths: &[PathBuf],
+        options: &DataOptions,
+    ) -> Outcome<Measured> {
+        let mut reader = None;
+        self.run(*variant, |out| {
+            // Opened at the first call: it belongs to what is measured.
+            let reader = match &mut reader {
+                Some(reader) => reader,
+                none => none.insert(options.open(paths)?),
+            };
+            reader.read_block(out).map_err(blame)
+        })
+    }
+
+    fn run(
+        &self,
+        variant: Variant,
+        source: impl FnMut(&mut Vec<Event>) -> Outcome<usize>,
+    ) -> Outcome<Measured> {
+        let mut config = Config::default();
+        config.account.quote = Decimal::from(100_000_000);
+        let engine = self.engine(variant, &config)?;
+        let venue = SimVenue::new(&self.instruments, venue_options(&config)?).or_input()?;
+        let mut test = Backtest::new(engine, venue, BacktestOptions::default());
+        let mut counts = Counts::default();
         let (cpu, wall) = (cpu_seconds(), Instant::now());
-        let Ok(summary) = test.run(source, &mut counts);
+        let summary = test.run(source, &mut counts)?;
         let wall_s = wall.elapsed().as_secs_f64();
         let cpu_s = cpu_seconds() - cpu;
         let state = test.engine().state();
