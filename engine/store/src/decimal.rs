@@ -92,12 +92,6 @@ impl Dec {
         Some(self.mantissa / POW10.get(usize::from(self.scale - scale))?)
     }
 
-    /// Returns the decimal with its sign turned.
-    #[must_use]
-    pub const fn negated(self) -> Self {
-        Self { mantissa: -self.mantissa, scale: self.scale }
-    }
-
     /// Converts the shortest decimal that reads back as this float; `None` if it is not finite or
     /// does not fit.
     #[must_use]

@@ -3,7 +3,7 @@
 mod instruments;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,6 +57,9 @@ impl Reader {
             for member in members(path)? {
                 plans.push(plan(&member, options)?);
             }
+        }
+        if let Some(symbol) = &options.symbol {
+            select(&mut plans, symbol)?;
         }
         share_bar_lengths(&mut plans);
         let instruments = Instruments::of(&plans, options)?;
@@ -180,10 +183,7 @@ fn plan(member: &Member, options: &OpenOptions) -> Result<Plan, StoreError> {
         return Ok(Plan { detected, content: Planned::Tape { metadata, starts_at } });
     }
     let mut importer = formats::open(&detected, options, Pass::Survey)?;
-    let mut survey = survey(importer.as_mut())?;
-    if let Some(symbol) = &options.symbol {
-        select(&mut survey.symbols, symbol, member)?;
-    }
+    let survey = survey(importer.as_mut())?;
     if survey.n_events == 0 && survey.report.n_bad > 0 || survey.symbols.is_empty() {
         let first = survey.report.bad_lines.first();
         return Err(StoreError::Empty {
@@ -198,27 +198,38 @@ fn plan(member: &Member, options: &OpenOptions) -> Result<Plan, StoreError> {
     Ok(Plan { detected, content: Planned::Import(survey) })
 }
 
-/// Takes from a file only the symbol that is wanted, or calls its only one so.
-fn select(symbols: &mut [SymbolSurvey], wanted: &str, member: &Member) -> Result<(), StoreError> {
-    if let [only] = symbols {
-        wanted.clone_into(&mut only.symbol.name);
-        return Ok(());
-    }
-    for found in &mut *symbols {
-        found.is_wanted = found.symbol.name == wanted;
-    }
-    if symbols.is_empty() || symbols.iter().any(|found| found.is_wanted) {
-        return Ok(());
-    }
+/// Of several symbols that files name, takes the one that is wanted; one alone is called so.
+fn select(plans: &mut [Plan], wanted: &str) -> Result<(), StoreError> {
     const SHOWN: usize = 20;
-    let names: Vec<_> =
-        symbols.iter().take(SHOWN).map(|found| found.symbol.name.as_str()).collect();
-    let more = if symbols.len() > SHOWN { ", ..." } else { "" };
-    Err(StoreError::Ambiguous {
-        path: member.path.clone(),
-        what: format!("no symbol {wanted} in it, but {}{more}", names.join(", ")),
-        option: "--symbol and one of these",
-    })
+    let symbols = |plans: &mut [Plan], f: &mut dyn FnMut(&mut SymbolSurvey)| {
+        for plan in plans {
+            if let Planned::Import(survey) = &mut plan.content {
+                survey
+                    .symbols
+                    .iter_mut()
+                    .filter(|found| found.symbol.is_name_told)
+                    .for_each(&mut *f);
+            }
+        }
+    };
+    let mut names = BTreeSet::new();
+    symbols(plans, &mut |found| {
+        names.insert(found.symbol.name.clone());
+    });
+    if names.contains(wanted) {
+        symbols(plans, &mut |found| found.is_wanted = found.symbol.name == wanted);
+    } else if names.len() == 1 {
+        symbols(plans, &mut |found| wanted.clone_into(&mut found.symbol.name));
+    } else if let (false, Some(first)) = (names.is_empty(), plans.first()) {
+        let more = if names.len() > SHOWN { ", ..." } else { "" };
+        let names: Vec<_> = names.into_iter().take(SHOWN).collect();
+        return Err(StoreError::Ambiguous {
+            path: first.detected.member.path.clone(),
+            what: format!("no symbol {wanted} in the data, but {}{more}", names.join(", ")),
+            option: "--symbol and one of these",
+        });
+    }
+    Ok(())
 }
 
 /// Gives bars without a neighbour the length of the symbol's bars in another file, or else of the

@@ -200,3 +200,65 @@ proptest! {
         }
     }
 }
+
+/// Lines of formats whose records depend on one another.
+const SAMPLES: [(&str, &str); 5] = [
+    (
+        "AMZN_2012-06-21_1_2_message_5.csv",
+        "34200.1,1,7,10,2238200,1\n34200.2,4,7,5,2238200,1\n34200.3,2,7,2,2238200,1\n\
+         34200.4,5,0,2,2238250,-1\n34200.5,3,7,3,2238200,1\n34200.6,3,8,3,2238200,1\n",
+    ),
+    (
+        "orders.csv",
+        "id,timestamp,exchange_timestamp,price,volume,action,direction\n\
+         1,1777689380521,1777689380521,100.5,1.5,created,bid\n\
+         2,1777689380522,1777689380522,100.1,1.5,created,ask\n\
+         1,1777689382523,1777689382523,100.5,1.0,changed,bid\n\
+         2,1777689382523,1777689382523,100.1,1.0,changed,ask\n\
+         2,1777689382524,1777689382524,100.1,0,deleted,ask\n",
+    ),
+    (
+        "trades.csv",
+        "time,symbol,side,size,price\n1514764802610,A,buy,5,1.5\n2018-01-01D00:00:01.5,B,sell,5,2\n",
+    ),
+    (
+        "bars.csv",
+        "time,open,high,low,close,volume\n1514764800,1,2,1,2,5\n1514764860,1,2,1,2,5e-7\n",
+    ),
+    (
+        "ws.txt",
+        "1700000000000000001 {\"lastUpdateId\":7,\"bids\":[[\"9\",\"2\"]],\"asks\":[[\"12\",\"3\"]]}\n\
+         1700000000000000002 {\"e\":\"depthUpdate\",\"E\":5,\"s\":\"XUSDT\",\"U\":8,\"u\":9,\"b\":[[\"9\",\"1\"]],\"a\":[]}\n",
+    ),
+];
+
+#[test]
+fn the_samples_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in SAMPLES {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        assert!(read(&path).unwrap().len() >= 2, "{name}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn changed_texts_never_panic(
+        which in 0..SAMPLES.len(),
+        changes in prop::collection::vec((any::<u16>(), prop_oneof![any::<u8>(), prop::sample::select(b"0123456789.,eE-".to_vec())]), 1..6),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let (name, text) = SAMPLES[which];
+        let mut bytes = text.as_bytes().to_vec();
+        for (at, byte) in changes {
+            let at = usize::from(at) % bytes.len();
+            bytes[at] = byte;
+        }
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let _ = read(&path);
+    }
+}

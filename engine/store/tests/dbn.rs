@@ -254,6 +254,17 @@ fn a_damaged_length_does_not_fill_the_memory() {
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
 }
 
+/// The library reads the record behind one of odd length from where none may lie.
+#[test]
+fn a_record_that_would_shift_the_others_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = encode(Schema::Mbo, &[added(1, b'B', 19_000), added(2, b'A', 19_001)]);
+    let first = bytes.len() - 2 * 56;
+    bytes[first] = 15;
+    let refused = read(&write(folder.path(), &bytes), &OpenOptions::default()).unwrap_err();
+    assert!(refused.to_string().contains("no record is 60 bytes long"), "{refused}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

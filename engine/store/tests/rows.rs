@@ -131,10 +131,16 @@ fn a_column_for_the_symbol_makes_instruments_and_an_option_takes_one() {
     let (events, reader) = read_all(std::slice::from_ref(&path), &only("ETHUSD"));
     assert_eq!((events.len(), names(&reader)), (1, vec!["ETHUSD".into()]));
     let refused = Reader::open(std::slice::from_ref(&path), &only("LTCUSD")).unwrap_err();
-    assert!(refused.to_string().contains("XBTUSD, ETHUSD"), "{refused}");
+    assert!(refused.to_string().contains("ETHUSD, XBTUSD"), "{refused}");
     std::fs::write(&path, text.lines().take(2).collect::<Vec<_>>().join("\n")).unwrap();
     let (_, reader) = read_all(std::slice::from_ref(&path), &only("BTC"));
     assert_eq!(names(&reader), ["BTC"], "a single one is called so");
+    // Two files of two symbols are not one instrument, whatever is asked for.
+    let other = folder.path().join("other.csv");
+    std::fs::write(&other, text.replace("XBTUSD", "LTCUSD")).unwrap();
+    let (events, reader) = read_all(&[path.clone(), other.clone()], &only("XBTUSD"));
+    assert_eq!((events.len(), names(&reader)), (1, vec!["XBTUSD".into()]));
+    Reader::open(&[path, other], &only("BTC")).unwrap_err();
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! The records of a DBN file, one after the other.
 //!
 //! The library's own decoder takes a file that ends within a record for a complete one, so only
-//! its state machine is used, and the bytes are fed to it here.
+//! its state machine is used, and it is fed here, record by record.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 
 use dbn::decode::dbn::fsm::{DbnFsm, ProcessResult};
-use dbn::{Metadata, RecordRef, VersionUpgradePolicy};
+use dbn::{Metadata, RecordHeader, RecordRef, VersionUpgradePolicy};
 
 use crate::container::{Member, Unwrapped};
 use crate::error::StoreError;
@@ -15,6 +15,8 @@ use crate::error::StoreError;
 const PRELUDE: usize = 8;
 /// The length of the metadata is the file's to say, and is allocated at once.
 const LONGEST_METADATA: u32 = 64 << 20;
+/// A record's length is a byte, in words of four.
+const LONGEST_RECORD: usize = 255 * 4;
 /// Versions whose records have the layouts known here.
 const VERSIONS: std::ops::RangeInclusive<u8> = 1..=3;
 
@@ -48,17 +50,16 @@ impl Records {
         // translated by the library, which trusts their lengths.
         let fsm = DbnFsm::builder().upgrade_policy(VersionUpgradePolicy::AsIs).build();
         let mut fsm = fsm.map_err(|error| refused(error.to_string()))?;
+        let mut bytes = Vec::new();
+        let read = input.by_ref().take(length.into()).read_to_end(&mut bytes);
+        read.map_err(|error| input.explain(error))?;
         fsm.write_all(&prelude);
+        fsm.write_all(&bytes);
         let mut records = Self { input, fsm, n_records: 0 };
-        loop {
-            match records.fsm.process() {
-                ProcessResult::ReadMore(_) if records.fill()? > 0 => {}
-                ProcessResult::ReadMore(_) | ProcessResult::Record(()) => {
-                    return Err(records.truncated());
-                }
-                ProcessResult::Metadata(metadata) => return Ok((records, metadata)),
-                ProcessResult::Err(error) => return Err(records.damaged(&error)),
-            }
+        match records.fsm.process() {
+            ProcessResult::Metadata(metadata) => Ok((records, metadata)),
+            ProcessResult::ReadMore(_) | ProcessResult::Record(()) => Err(records.truncated()),
+            ProcessResult::Err(error) => Err(records.damaged(&error.to_string())),
         }
     }
 
@@ -68,34 +69,34 @@ impl Records {
     ///
     /// If the file is damaged, or ends within a record.
     pub(super) fn next(&mut self) -> Result<Option<RecordRef<'_>>, StoreError> {
-        while !self.fsm.has_buffered_record() {
-            match self.fsm.process_batch() {
-                ProcessResult::ReadMore(_) => {
-                    if self.fill()? == 0 {
-                        let is_whole = self.fsm.data().is_empty();
-                        return if is_whole { Ok(None) } else { Err(self.truncated()) };
-                    }
-                }
-                ProcessResult::Record(_) | ProcessResult::Metadata(_) => {}
-                ProcessResult::Err(error) => return Err(self.damaged(&error)),
+        let explain = self.input.explainer();
+        let next = self.input.fill_buf().map_err(&explain)?;
+        let Some(words) = next.first() else { return Ok(None) };
+        let len = usize::from(*words) * 4;
+        // The library relies on each record to leave the next one aligned, and does not check it.
+        if len < size_of::<RecordHeader>() || !len.is_multiple_of(align_of::<RecordHeader>()) {
+            return Err(self.damaged(&format!("no record is {len} bytes long")));
+        }
+        let mut record = [0; LONGEST_RECORD];
+        self.input.read_exact(&mut record[..len]).map_err(explain)?;
+        self.fsm.write_all(&record[..len]);
+        match self.fsm.process() {
+            ProcessResult::Record(()) => {}
+            ProcessResult::ReadMore(_) | ProcessResult::Metadata(_) => {
+                return Err(self.damaged("no record"));
             }
+            ProcessResult::Err(error) => return Err(self.damaged(&error.to_string())),
         }
         self.n_records += 1;
-        Ok(self.fsm.next_buffered_record())
-    }
-
-    fn fill(&mut self) -> Result<usize, StoreError> {
-        let n = self.input.read(self.fsm.space()).map_err(|error| self.input.explain(error))?;
-        self.fsm.fill(n);
-        Ok(n)
+        Ok(self.fsm.last_record())
     }
 
     fn truncated(&self) -> StoreError {
         self.input.explain(std::io::ErrorKind::UnexpectedEof.into())
     }
 
-    fn damaged(&self, error: &dbn::Error) -> StoreError {
-        let what = format!("after record {}: {error}", self.n_records);
+    fn damaged(&self, what: &str) -> StoreError {
+        let what = format!("after record {}: {what}", self.n_records);
         self.input.explain(std::io::Error::new(std::io::ErrorKind::InvalidData, what))
     }
 }
