@@ -21,7 +21,7 @@ fn script(name: &str) -> String {
 
 #[test]
 fn a_backtest_needs_nothing_and_gives_the_stable_keys() {
-    let output = tercel(&["backtest", "--minutes", "5", "--json"]);
+    let output = tercel(&["backtest", "--minutes", "20", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let value = json(&output);
     for key in [

@@ -64,6 +64,15 @@ pub(crate) fn money(amount: Notional) -> String {
     grouped(rounded)
 }
 
+/// Returns an amount for a headline: without cents from a million on, where they would not fit.
+pub(crate) fn headline(amount: Notional) -> String {
+    let text = money(amount);
+    match text.split_once('.') {
+        Some((whole, _)) if whole.len() >= "1,000,000".len() => whole.to_owned(),
+        _ => text,
+    }
+}
+
 /// Returns a float to `places`, or a dash.
 pub(crate) fn float(value: Option<f64>, places: usize) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else { return DASH.to_owned() };
@@ -151,6 +160,13 @@ mod tests {
         assert_eq!([float(None, 2), percent(Some(f64::NAN))], [DASH, DASH]);
         assert_eq!([float(Some(1_234.5), 2), percent(Some(-0.0123))], ["1,234.50", "-1.23 %"]);
         assert_eq!(float(Some(1e12), 2), "1.00e12");
+    }
+
+    #[test]
+    fn headlines_leave_cents_out_where_they_do_not_fit() {
+        let text = |text: &str| headline(Notional::from_decimal(text.parse().unwrap()).unwrap());
+        assert_eq!(text("999999.994"), "999,999.99");
+        assert_eq!(text("449109086.37"), "449,109,086");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use tercel_sim::metrics::{Metrics, to_f64};
 
 use super::ReportInput;
 use super::format::{
-    DASH, count, day, escape, float, grouped, latency, moment, money, percent, span,
+    DASH, count, day, escape, float, grouped, headline, latency, moment, money, percent, span,
 };
 
 /// Round trips that the page shows; the CSV file has them all.
@@ -54,13 +54,13 @@ pub(super) fn cards(input: &ReportInput<'_>) -> String {
         ),
         card(
             "Fees paid",
-            &money(metrics.fees),
+            &headline(metrics.fees),
             &format!("{} of turnover", percent(share(metrics.fees, metrics.turnover))),
             "",
         ),
         card(
             "Slippage paid",
-            &money(metrics.slippage),
+            &headline(metrics.slippage),
             &format!("{} bps of turnover", float(metrics.slippage_bps(), 2)),
             "",
         ),
@@ -70,7 +70,7 @@ pub(super) fn cards(input: &ReportInput<'_>) -> String {
             &format!("{} made", percent(metrics.maker_share())),
             "",
         ),
-        card("Turnover", &money(metrics.turnover), escape(input.currency).as_str(), ""),
+        card("Turnover", &headline(metrics.turnover), escape(input.currency).as_str(), ""),
         card("Exposure", &percent(metrics.exposure()), &format!("{held} a round trip"), ""),
     ]
     .concat()
