@@ -14,6 +14,7 @@ mod export;
 mod formats;
 mod grid;
 mod inspect;
+pub mod journal;
 mod lines;
 mod metadata;
 mod options;

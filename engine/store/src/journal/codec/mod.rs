@@ -1,0 +1,167 @@
+//! Records to bytes and back.
+//!
+//! Encoding happens on the engine's thread and allocates nothing once its buffer has grown. Decoding
+//! is strict: it refuses every byte that encoding would not have written, and never panics. One
+//! table per type, in `event` and `effect`, is the source of both directions.
+
+mod effect;
+mod event;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use tercel_core::{Effect, Event, Nanos, Seq};
+
+pub(crate) use self::wire::Input;
+pub use self::wire::Malformed;
+use self::wire::{Blob, Wire, put_bytes};
+use super::record::{Entry, Record, RecordedEffect};
+
+const RUN_STARTED: u8 = 0;
+const ENTRY: u8 = 1;
+const SCRIPT_LOADED: u8 = 2;
+const PARAMS: u8 = 3;
+const LIMITS: u8 = 4;
+const ID_LEASE: u8 = 5;
+const SNAPSHOT: u8 = 6;
+const GAP: u8 = 7;
+const RUN_ENDED: u8 = 8;
+
+/// Appends the bytes of what went into the engine and what came out.
+///
+/// Gives the same bytes as [`encode`] of the [`Entry`] that they decode to.
+pub fn encode_entry(seq: Seq, now: Nanos, event: &Event, effects: &[Effect], out: &mut Vec<u8>) {
+    out.push(ENTRY);
+    seq.put(out);
+    now.put(out);
+    event::put_event(Some(event), out);
+    (effects.len() as u64).put(out);
+    for effect in effects {
+        effect::put_effect(effect, out);
+    }
+}
+
+/// Appends the bytes of an effect alone, by which two effects can be compared.
+pub fn encode_effect(effect: &Effect, out: &mut Vec<u8>) {
+    effect::put_effect(effect, out);
+}
+
+/// Appends the bytes of a recorded effect: those of the [`Effect`] that it records.
+pub fn encode_recorded_effect(effect: &RecordedEffect, out: &mut Vec<u8>) {
+    effect.put(out);
+}
+
+/// Appends a record's bytes.
+pub fn encode(record: &Record, out: &mut Vec<u8>) {
+    match record {
+        Record::RunStarted { run, at, config, version } => {
+            out.push(RUN_STARTED);
+            run.put(out);
+            at.put(out);
+            config.put(out);
+            version.put(out);
+        }
+        Record::Entry(Entry { seq, now, event, effects }) => {
+            out.push(ENTRY);
+            seq.put(out);
+            now.put(out);
+            event::put_event(event.as_ref(), out);
+            effects.put(out);
+        }
+        Record::ScriptLoaded { strategy, name, hash, source } => {
+            out.push(SCRIPT_LOADED);
+            strategy.put(out);
+            name.put(out);
+            hash.put(out);
+            source.put(out);
+        }
+        Record::Params { strategy, values } => {
+            out.push(PARAMS);
+            strategy.put(out);
+            values.put(out);
+        }
+        Record::Limits { scope, limits } => {
+            out.push(LIMITS);
+            scope.put(out);
+            limits.put(out);
+        }
+        Record::IdLease { from, to } => {
+            out.push(ID_LEASE);
+            from.put(out);
+            to.put(out);
+        }
+        Record::Snapshot { seq, state_hash, bytes } => {
+            out.push(SNAPSHOT);
+            seq.put(out);
+            state_hash.put(out);
+            put_bytes(bytes, out);
+        }
+        Record::Gap { at, instrument, n_lost } => {
+            out.push(GAP);
+            at.put(out);
+            instrument.put(out);
+            n_lost.put(out);
+        }
+        Record::RunEnded { seq, state_hash, reason } => {
+            out.push(RUN_ENDED);
+            seq.put(out);
+            state_hash.put(out);
+            reason.put(out);
+        }
+    }
+}
+
+/// Decodes the bytes of one record, all of them.
+///
+/// # Errors
+///
+/// If the bytes are not what [`encode`] or [`encode_entry`] wrote. Never panics.
+pub fn decode(bytes: &[u8]) -> Result<Record, Malformed> {
+    let mut input = Input::new(bytes);
+    let record = take_record(&mut input)?;
+    if input.is_empty() { Ok(record) } else { Err(input.malformed("bytes after the end")) }
+}
+
+fn take_record(input: &mut Input<'_>) -> Result<Record, Malformed> {
+    Ok(match input.byte()? {
+        RUN_STARTED => Record::RunStarted {
+            run: Wire::take(input)?,
+            at: Wire::take(input)?,
+            config: Wire::take(input)?,
+            version: Wire::take(input)?,
+        },
+        ENTRY => Record::Entry(Entry {
+            seq: Wire::take(input)?,
+            now: Wire::take(input)?,
+            event: event::take_event(input)?,
+            effects: Wire::take(input)?,
+        }),
+        SCRIPT_LOADED => Record::ScriptLoaded {
+            strategy: Wire::take(input)?,
+            name: Wire::take(input)?,
+            hash: Wire::take(input)?,
+            source: Wire::take(input)?,
+        },
+        PARAMS => Record::Params { strategy: Wire::take(input)?, values: Wire::take(input)? },
+        LIMITS => Record::Limits { scope: Wire::take(input)?, limits: Wire::take(input)? },
+        ID_LEASE => Record::IdLease { from: Wire::take(input)?, to: Wire::take(input)? },
+        SNAPSHOT => {
+            let (seq, state_hash) = Wire::take(input)?;
+            let Blob(bytes) = Wire::take(input)?;
+            Record::Snapshot { seq, state_hash, bytes }
+        }
+        GAP => Record::Gap {
+            at: Wire::take(input)?,
+            instrument: Wire::take(input)?,
+            n_lost: Wire::take(input)?,
+        },
+        RUN_ENDED => Record::RunEnded {
+            seq: Wire::take(input)?,
+            state_hash: Wire::take(input)?,
+            reason: Wire::take(input)?,
+        },
+        _ => return Err(input.malformed("no such record")),
+    })
+}

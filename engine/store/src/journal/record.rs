@@ -1,0 +1,135 @@
+//! What a journal holds.
+
+use std::sync::Arc;
+
+use tercel_core::{
+    Effect, Event, InstrumentId, Nanos, Notice, OrderRequest, RiskLimits, Scope, Seq, StrategyId,
+    Value,
+};
+
+use super::codec;
+
+/// One record of a run.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Record {
+    /// A run begins: the first record of every journal, and of no other place.
+    RunStarted {
+        /// The run's number, the upper part of its orders' ids.
+        run: u32,
+        /// When, on the system's clock.
+        at: Nanos,
+        /// The whole configuration as text.
+        config: String,
+        /// Version of the engine that ran.
+        version: String,
+    },
+    /// Something went into the engine.
+    Entry(Entry),
+    /// A script was loaded, the first time or anew.
+    ScriptLoaded {
+        /// The strategy that it runs for.
+        strategy: StrategyId,
+        /// What it is called.
+        name: String,
+        /// Hash of the source, as the caller defines it.
+        hash: [u8; 32],
+        /// The source, so that a run can be executed again without its files.
+        source: String,
+    },
+    /// A strategy's parameters, all of them.
+    Params {
+        /// Whose.
+        strategy: StrategyId,
+        /// Names and values.
+        values: Vec<(String, Value)>,
+    },
+    /// Limits that were set other than by a command, as at the start.
+    Limits {
+        /// Whose.
+        scope: Scope,
+        /// The limits.
+        limits: Box<RiskLimits>,
+    },
+    /// Order numbers from `from` to before `to` are this process's own.
+    IdLease {
+        /// The first.
+        from: u64,
+        /// The one after the last.
+        to: u64,
+    },
+    /// The engine's state after the entry `seq`.
+    Snapshot {
+        /// Last number that the state includes.
+        seq: Seq,
+        /// Hash of the state.
+        state_hash: u64,
+        /// The state, in the encoding of whoever took it.
+        bytes: Vec<u8>,
+    },
+    /// Market data did not reach the tape.
+    Gap {
+        /// When it was noticed.
+        at: Nanos,
+        /// Whose; `None` if of several instruments.
+        instrument: Option<InstrumentId>,
+        /// How many events were lost.
+        n_lost: u64,
+    },
+    /// The run is over: the last record of a sealed journal.
+    RunEnded {
+        /// Last number that the engine handled.
+        seq: Seq,
+        /// Hash of the engine's last state.
+        state_hash: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What went into the engine and what came out.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    /// The engine's count of what went in. Market data without effects is not journaled, so numbers
+    /// grow from entry to entry, but leave some out.
+    pub seq: Seq,
+    /// The time that the engine was told.
+    pub now: Nanos,
+    /// What went in; `None` for market data, which is on the tape.
+    pub event: Option<Event>,
+    /// What came out.
+    pub effects: Vec<RecordedEffect>,
+}
+
+/// An [`Effect`] as it was recorded.
+///
+/// A type of its own, because an [`Effect::Send`] holds an approval and approvals come from the risk
+/// checks alone: what was read from a file can be looked at and compared, but not sent.
+#[derive(Clone, PartialEq, Debug)]
+pub enum RecordedEffect {
+    /// A request for the venue.
+    Send(OrderRequest),
+    /// A wish for a new snapshot of the book.
+    Resync(InstrumentId),
+    /// A value of a script.
+    Remember {
+        /// Whose.
+        strategy: StrategyId,
+        /// Its key.
+        key: Arc<str>,
+        /// The value; `Nil` forgets.
+        value: Value,
+    },
+    /// News.
+    Notice(Notice),
+}
+
+impl RecordedEffect {
+    /// Returns whether `effect` is what was recorded, byte by byte. Allocates.
+    #[must_use]
+    pub fn records(&self, effect: &Effect) -> bool {
+        let (mut own, mut other) = (Vec::new(), Vec::new());
+        codec::encode_recorded_effect(self, &mut own);
+        codec::encode_effect(effect, &mut other);
+        own == other
+    }
+}
