@@ -15,6 +15,7 @@ struct Rule {
 fn rules() -> BTreeMap<&'static str, Rule> {
     const CORE: &[&str] = &["arrayvec", "rust_decimal", "thiserror"];
     const SIM: &[&str] = &["tercel-core", "tercel-indicators"];
+    const RUNTIME: &[&str] = &["tercel-core", "tercel-script", "tercel-sim", "tercel-store"];
     const ROOT: &[&str] =
         &["tercel-core", "tercel-indicators", "tercel-script", "tercel-sim", "tercel-store"];
     BTreeMap::from([
@@ -23,6 +24,7 @@ fn rules() -> BTreeMap<&'static str, Rule> {
         ("tercel-sim", Rule { ours: SIM, foreign: Some(CORE) }),
         ("tercel-script", Rule { ours: SIM, foreign: None }),
         ("tercel-store", Rule { ours: &["tercel-core"], foreign: None }),
+        ("tercel-runtime", Rule { ours: RUNTIME, foreign: None }),
         ("tercel-testkit", Rule { ours: &["tercel-core"], foreign: None }),
         ("tercel", Rule { ours: ROOT, foreign: None }),
     ])
