@@ -35,6 +35,13 @@ fn inline(body: &str) -> Script {
     Script::check(source, &Limits::of(Language::Luau)).expect("the script is sound")
 }
 
+fn inline_rhai(body: &str) -> Script {
+    let text = format!("strategy(#{{ name: \"bench\", depth: 5, bars: \"1m\" }});\n{body}");
+    let file = "bench.rhai".to_owned();
+    let source = Source { path: file.clone().into(), file, language: Language::Rhai, text };
+    Script::check(source, &Limits::of(Language::Rhai)).expect("the script is sound")
+}
+
 fn from_file(name: &str) -> Script {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/lua").join(name);
     Script::load(&path, &Limits::of(Language::Luau)).expect("the script is sound")
@@ -145,6 +152,16 @@ fn book_calls(c: &mut Criterion) {
             )),
         ),
         ("luau, imbalance_maker.luau with both quotes out", from_file("imbalance_maker.luau")),
+        ("rhai, empty hook", inline_rhai("fn on_book(bid, bid_qty, ask, ask_qty) {}")),
+        (
+            "rhai, guarded market maker: imbalance, position, compare",
+            inline_rhai(
+                "fn on_book(bid, bid_qty, ask, ask_qty) {
+                    let lean = (bid_qty - ask_qty) / (bid_qty + ask_qty);
+                    if lean > 0.9 && position() < 1.0 { buy(1, bid, \"post_only\"); }
+                }",
+            ),
+        ),
     ];
     let idle = |config: &mut EngineConfig| -> Box<dyn Strategy> {
         config.strategies[0].interest.book = true;

@@ -17,7 +17,7 @@ pub(crate) struct DataOptions {
     /// Format, instead of the one that the first bytes tell.
     #[arg(long, value_parser = format_by_name)]
     pub(crate) format: Option<Format>,
-    /// Symbol of data that does not name one.
+    /// Symbol of data that does not name one; of data with several, the one to read.
     #[arg(long)]
     pub(crate) symbol: Option<String>,
     /// Price step, instead of the one found in the data.
