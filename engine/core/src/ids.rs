@@ -62,6 +62,9 @@ pub struct ClientOrderId(pub u64);
 impl ClientOrderId {
     const COUNTER_BITS: u32 = 40;
 
+    /// Largest counter of a run.
+    pub const COUNTER_MAX: u64 = (1 << Self::COUNTER_BITS) - 1;
+
     /// Returns the id with this run number (24 bits) and counter (40 bits).
     ///
     /// # Panics
@@ -77,7 +80,7 @@ impl ClientOrderId {
     /// Returns the counter within the run.
     #[must_use]
     pub const fn counter(self) -> u64 {
-        self.0 & ((1 << Self::COUNTER_BITS) - 1)
+        self.0 & Self::COUNTER_MAX
     }
 
     /// Returns the run number.

@@ -1,8 +1,9 @@
-//! Everything on disk: the tape, and importers of other formats that are read in place.
+//! Everything on disk: journals, the tape, and importers of other formats that are read in place.
 //!
 //! [`Reader::open`] tells a file's format from its first bytes, finds its instruments and steps,
 //! and gives one stream of events whatever the format. [`TapeWriter`] keeps such a stream compact
-//! and checked. Nothing here knows the engine that will eat the events.
+//! and checked. [`journal::Journal`] records what an engine was told and what it wished. Nothing here
+//! knows the engine that will eat the events.
 #![forbid(unsafe_code)]
 
 mod container;

@@ -12,6 +12,8 @@ pub(crate) mod sample;
 mod tests;
 mod wire;
 
+use std::ops::Range;
+
 use tercel_core::{Effect, Event, Nanos, Seq};
 
 pub(crate) use self::wire::Input;
@@ -111,6 +113,33 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
             reason.put(out);
         }
     }
+}
+
+/// What the head of a journal takes note of in a record.
+pub(super) enum Kind {
+    RunStarted,
+    Entry(Seq),
+    IdLease(Range<u64>),
+    Snapshot,
+    RunEnded,
+    Other,
+}
+
+/// Reads a record's kind, and no more of it than that takes.
+pub(super) fn kind(record: &[u8]) -> Result<Kind, Malformed> {
+    let mut input = Input::new(record);
+    Ok(match input.byte()? {
+        RUN_STARTED => Kind::RunStarted,
+        ENTRY => Kind::Entry(Wire::take(&mut input)?),
+        ID_LEASE => {
+            let (from, to) = Wire::take(&mut input)?;
+            Kind::IdLease(from..to)
+        }
+        SNAPSHOT => Kind::Snapshot,
+        SCRIPT_LOADED | PARAMS | LIMITS | GAP => Kind::Other,
+        RUN_ENDED => Kind::RunEnded,
+        _ => return Err(input.malformed("no such record")),
+    })
 }
 
 /// Decodes the bytes of one record, all of them.

@@ -1,0 +1,230 @@
+//! The database file behind a journal: two tables, one transaction per block.
+
+use redb::{
+    Database, Durability, ReadOnlyDatabase, ReadableDatabase, ReadableTableMetadata,
+    StorageBackend, TableDefinition,
+};
+use std::path::Path;
+
+use super::block::Block;
+use super::error::JournalError;
+use super::head::Head;
+
+/// Blocks by the number of their first record.
+const BLOCKS: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("blocks");
+/// The head, under [`HEAD_KEY`].
+const HEAD: TableDefinition<'static, &'static str, &'static [u8]> = TableDefinition::new("head");
+const HEAD_KEY: &str = "head";
+
+/// What a file's errors are told with.
+#[derive(Clone, Debug)]
+pub(super) struct Place(String);
+
+impl Place {
+    pub(super) fn of(path: &Path) -> Self {
+        Self(path.display().to_string())
+    }
+
+    pub(super) fn memory() -> Self {
+        Self("journal".to_owned())
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.0.clone()
+    }
+
+    pub(super) fn storage<E: Into<redb::Error>>(&self) -> impl Fn(E) -> JournalError + '_ {
+        |source| JournalError::Storage { place: self.name(), source: Box::new(source.into()) }
+    }
+
+    pub(super) fn damaged(&self, index: u64, what: impl ToString) -> JournalError {
+        JournalError::Damaged { place: self.name(), index, what: what.to_string() }
+    }
+}
+
+/// Calls the database over bytes that may be damaged.
+///
+/// It compares pages with their checksums only while repairing, and a damaged page can make it index
+/// out of bounds. Such a panic is damage that was found, so it becomes an error here; nothing of what
+/// it interrupted is used again. A build that aborts on panics aborts instead.
+fn contained<T>(
+    place: &Place,
+    index: u64,
+    call: impl FnOnce() -> Result<T, JournalError>,
+) -> Result<T, JournalError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call))
+        .unwrap_or_else(|_| Err(place.damaged(index, "the database's pages are damaged")))
+}
+
+enum Handle {
+    Writable(Database),
+    ReadOnly(ReadOnlyDatabase),
+}
+
+/// An open file.
+pub(super) struct File {
+    handle: Handle,
+    pub(super) place: Place,
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("File").field(&self.place).finish()
+    }
+}
+
+impl File {
+    /// Creates a file; one that exists is refused.
+    pub(super) fn create(path: &Path, cache_bytes: usize) -> Result<Self, JournalError> {
+        let place = Place::of(path);
+        let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        let file = match file {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(JournalError::Exists { place: place.name() });
+            }
+            file => file.map_err(|error| place.storage()(redb::Error::Io(error)))?,
+        };
+        let database = Database::builder()
+            .set_cache_size(cache_bytes)
+            .create_file(file)
+            .map_err(place.storage())?;
+        Ok(Self { handle: Handle::Writable(database), place })
+    }
+
+    /// Opens a file that exists, repairing what a crash has left.
+    pub(super) fn open(path: &Path, cache_bytes: usize) -> Result<Self, JournalError> {
+        let place = Place::of(path);
+        let database = contained(&place, 0, || {
+            Database::builder().set_cache_size(cache_bytes).open(path).map_err(place.storage())
+        })?;
+        Ok(Self { handle: Handle::Writable(database), place })
+    }
+
+    /// Opens a file to read it: without touching it if it was closed well, else as [`File::open`].
+    pub(super) fn open_to_read(path: &Path, cache_bytes: usize) -> Result<Self, JournalError> {
+        let place = Place::of(path);
+        let database = contained(&place, 0, || {
+            match Database::builder().set_cache_size(cache_bytes).open_read_only(path) {
+                Err(redb::DatabaseError::RepairAborted) => Ok(None),
+                database => database.map(Some).map_err(place.storage()),
+            }
+        })?;
+        match database {
+            Some(database) => Ok(Self { handle: Handle::ReadOnly(database), place }),
+            None => Self::open(path, cache_bytes),
+        }
+    }
+
+    /// Opens or creates a file in other storage.
+    pub(super) fn open_on(
+        backend: impl StorageBackend,
+        cache_bytes: usize,
+    ) -> Result<Self, JournalError> {
+        let place = Place::memory();
+        let database = contained(&place, 0, || {
+            let mut builder = Database::builder();
+            let builder = builder.set_cache_size(cache_bytes);
+            builder.create_with_backend(backend).map_err(place.storage())
+        })?;
+        Ok(Self { handle: Handle::Writable(database), place })
+    }
+
+    /// Writes a block and the head that it leads to. Returns when both are durable.
+    ///
+    /// # Errors
+    ///
+    /// If the storage refuses; whether the block is there is then not known.
+    pub(super) fn commit(&self, block: &Block, head: &Head) -> Result<(), JournalError> {
+        let Handle::Writable(database) = &self.handle else {
+            unreachable!("only files opened to write are committed to");
+        };
+        let mut transaction = database.begin_write().map_err(self.place.storage())?;
+        transaction.set_durability(Durability::Immediate).map_err(self.place.storage())?;
+        // Opening after a crash then takes milliseconds, whatever the file's size.
+        transaction.set_quick_repair(true);
+        {
+            let mut blocks = transaction.open_table(BLOCKS).map_err(self.place.storage())?;
+            blocks.insert(block.first(), block.bytes()).map_err(self.place.storage())?;
+            let mut heads = transaction.open_table(HEAD).map_err(self.place.storage())?;
+            heads.insert(HEAD_KEY, head.encode().as_slice()).map_err(self.place.storage())?;
+        }
+        transaction.commit().map_err(self.place.storage())
+    }
+
+    fn begin_read(&self) -> Result<redb::ReadTransaction, JournalError> {
+        match &self.handle {
+            Handle::Writable(database) => database.begin_read(),
+            Handle::ReadOnly(database) => database.begin_read(),
+        }
+        .map_err(self.place.storage())
+    }
+
+    /// Reads the head; `None` if there is no run in it.
+    pub(super) fn head(&self) -> Result<Option<Head>, JournalError> {
+        contained(&self.place, 0, || {
+            let table = match self.begin_read()?.open_table(HEAD) {
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+                table => table.map_err(self.place.storage())?,
+            };
+            let Some(value) = table.get(HEAD_KEY).map_err(self.place.storage())? else {
+                return Ok(None);
+            };
+            Head::decode(value.value())
+                .map(Some)
+                .ok_or_else(|| self.place.damaged(0, "the head does not match its own checksum"))
+        })
+    }
+
+    /// Reads the head of a file that must have a run in it.
+    pub(super) fn head_of_run(&self) -> Result<Head, JournalError> {
+        self.head()?.ok_or_else(|| JournalError::NoRun { place: self.place.name() })
+    }
+
+    pub(super) fn blocks(&self) -> Result<Blocks, JournalError> {
+        let table = contained(&self.place, 0, || {
+            self.begin_read()?.open_table(BLOCKS).map_err(self.place.storage())
+        })?;
+        Ok(Blocks { table, place: self.place.clone() })
+    }
+}
+
+/// The blocks of a file as they were when it was opened.
+pub(super) struct Blocks {
+    table: redb::ReadOnlyTable<u64, &'static [u8]>,
+    pub(super) place: Place,
+}
+
+impl std::fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Blocks").field(&self.place).finish()
+    }
+}
+
+impl Blocks {
+    pub(super) fn n_blocks(&self) -> Result<u64, JournalError> {
+        contained(&self.place, 0, || self.table.len().map_err(self.place.storage()))
+    }
+
+    /// Copies the block that begins with record `first`; returns whether there is one.
+    pub(super) fn read(&self, first: u64, out: &mut Vec<u8>) -> Result<bool, JournalError> {
+        contained(&self.place, first, || {
+            out.clear();
+            let Some(value) = self.table.get(first).map_err(self.place.storage())? else {
+                return Ok(false);
+            };
+            out.extend_from_slice(value.value());
+            Ok(true)
+        })
+    }
+
+    /// Returns the first record of the block that record `index` is in, if it is in any.
+    pub(super) fn block_of(&self, index: u64) -> Result<Option<u64>, JournalError> {
+        contained(&self.place, index, || {
+            let mut range = self.table.range(..=index).map_err(self.place.storage())?;
+            match range.next_back() {
+                None => Ok(None),
+                Some(entry) => Ok(Some(entry.map_err(self.place.storage())?.0.value())),
+            }
+        })
+    }
+}

@@ -1,0 +1,286 @@
+//! Reading a journal: in constant memory, one block at a time, checking on the way.
+
+use std::ops::Range;
+use std::path::Path;
+
+use redb::StorageBackend;
+use tercel_core::Seq;
+
+use super::block::{START, Walk};
+use super::codec;
+use super::error::JournalError;
+use super::file::{Blocks, File};
+use super::head::Head;
+use super::record::Record;
+
+/// Memory for the database's cache: blocks are read once, in order.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// A journal that is not being written.
+///
+/// A file that was closed well is not touched. One that a crash has left is repaired by being opened:
+/// what no commit had finished is not there any more. Nobody else can have the file open to write.
+#[derive(Debug)]
+pub struct JournalReader {
+    file: File,
+    head: Head,
+}
+
+/// What [`JournalReader::verify`] counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// Records in all.
+    pub n_records: u64,
+    /// Blocks that they lie in.
+    pub n_blocks: u64,
+    /// The last entry's number.
+    pub last_seq: Option<Seq>,
+}
+
+/// A snapshot as it was recorded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredSnapshot {
+    /// Which record it is.
+    pub index: u64,
+    /// Last number that the state includes.
+    pub seq: Seq,
+    /// Hash of the state.
+    pub state_hash: u64,
+    /// The state.
+    pub bytes: Vec<u8>,
+}
+
+impl JournalReader {
+    /// Opens a journal to read it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is damaged or has no run in it.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        Self::over(File::open_to_read(path, CACHE_BYTES)?)
+    }
+
+    /// Opens a journal in other storage than a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`JournalReader::open`].
+    pub fn open_on(backend: impl StorageBackend) -> Result<Self, JournalError> {
+        Self::over(File::open_on(backend, CACHE_BYTES)?)
+    }
+
+    fn over(file: File) -> Result<Self, JournalError> {
+        let head = file.head_of_run()?;
+        Ok(Self { file, head })
+    }
+
+    /// Returns how many records there are.
+    #[must_use]
+    pub const fn n_records(&self) -> u64 {
+        self.head.n_records
+    }
+
+    /// Returns whether the run is over.
+    #[must_use]
+    pub const fn is_sealed(&self) -> bool {
+        self.head.is_sealed
+    }
+
+    /// Returns the order numbers that were leased last.
+    #[must_use]
+    pub fn last_lease(&self) -> Option<Range<u64>> {
+        self.head.lease.clone()
+    }
+
+    /// Returns all records in order. Memory for one block is held, whatever the journal's length.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read. What is damaged shows when the iterator reaches it.
+    pub fn records(&self) -> Result<Records, JournalError> {
+        Records::new(self.file.blocks()?, self.head.clone(), 0)
+    }
+
+    /// Returns the records from `index` on. Those before it in the same block are checked as well;
+    /// earlier blocks are not read.
+    ///
+    /// # Errors
+    ///
+    /// As [`JournalReader::records`].
+    pub fn records_from(&self, index: u64) -> Result<Records, JournalError> {
+        let blocks = self.file.blocks()?;
+        let first = blocks.block_of(index)?.unwrap_or(0);
+        let mut records = Records::new(blocks, self.head.clone(), first)?;
+        while records.index < index.min(self.head.n_records) {
+            records.next_bytes()?;
+        }
+        Ok(records)
+    }
+
+    /// Returns the last snapshot.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or is damaged.
+    pub fn last_snapshot(&self) -> Result<Option<StoredSnapshot>, JournalError> {
+        let Some(index) = self.head.snapshot else { return Ok(None) };
+        match self.records_from(index)?.next() {
+            Some(Ok((index, Record::Snapshot { seq, state_hash, bytes }))) => {
+                Ok(Some(StoredSnapshot { index, seq, state_hash, bytes }))
+            }
+            Some(Err(error)) => Err(error),
+            Some(Ok(_)) | None => {
+                Err(self.file.place.damaged(index, "the head says that it is a snapshot"))
+            }
+        }
+    }
+
+    /// Returns the records after the last snapshot; all records if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`JournalReader::records`].
+    pub fn tail(&self) -> Result<Records, JournalError> {
+        self.head.snapshot.map_or_else(|| self.records(), |index| self.records_from(index + 1))
+    }
+
+    /// Reads everything and checks that the records are whole, in order, chained and as the head says.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Damaged`] names the first bad record.
+    pub fn verify(&self) -> Result<Verified, JournalError> {
+        let mut records = self.records()?;
+        let mut head = Head::empty();
+        while let Some(bytes) = records.next_bytes()? {
+            let index = head.n_records;
+            codec::decode(bytes).map_err(|error| self.file.place.damaged(index, error)).and_then(
+                |_| head.note(bytes).map_err(|misfit| self.file.place.damaged(index, misfit)),
+            )?;
+        }
+        head.hash = records.hash;
+        head.n_blocks = records.n_blocks;
+        head.last_block = records.block_first;
+        let n_blocks = records.blocks.n_blocks()?;
+        if head != self.head || n_blocks != head.n_blocks {
+            let what = "the records before it are not those that the head counts";
+            return Err(self.file.place.damaged(head.n_records, what));
+        }
+        Ok(Verified { n_records: head.n_records, n_blocks, last_seq: head.last_seq })
+    }
+}
+
+/// The records of a journal with their numbers, in order. Ends after the first error.
+#[derive(Debug)]
+pub struct Records {
+    blocks: Blocks,
+    head: Head,
+    /// The block that is being walked, and its first record.
+    block: Vec<u8>,
+    block_first: u64,
+    n_blocks: u64,
+    walk: Option<Walk>,
+    /// The next record.
+    index: u64,
+    /// Stands for everything before it.
+    hash: super::block::Hash,
+    is_over: bool,
+}
+
+impl Records {
+    /// Returns the records from that one on with which the block `first` begins.
+    pub(super) fn new(blocks: Blocks, head: Head, first: u64) -> Result<Self, JournalError> {
+        let mut records = Self {
+            blocks,
+            head,
+            block: Vec::new(),
+            block_first: first,
+            n_blocks: 0,
+            walk: None,
+            index: first,
+            hash: START,
+            is_over: false,
+        };
+        if first > 0 {
+            // The block's own word is taken for what came before it: only reading all would tell.
+            records.load(None)?;
+        }
+        Ok(records)
+    }
+
+    /// Walks to the end, checking everything.
+    pub(super) fn run_to_end(mut self) -> Result<(), JournalError> {
+        while self.next_bytes()?.is_some() {}
+        Ok(())
+    }
+
+    fn load(&mut self, before: Option<super::block::Hash>) -> Result<(), JournalError> {
+        if !self.blocks.read(self.index, &mut self.block)? {
+            return Err(self.blocks.place.damaged(self.index, "its block is missing"));
+        }
+        let walk = Walk::begin(&self.block, before)
+            .map_err(|what| self.blocks.place.damaged(self.index, what))?;
+        self.block_first = self.index;
+        self.n_blocks += 1;
+        self.walk = Some(walk);
+        Ok(())
+    }
+
+    /// Returns the next record's bytes, `None` after the last.
+    fn next_bytes(&mut self) -> Result<Option<&[u8]>, JournalError> {
+        let range = loop {
+            if let Some(walk) = &mut self.walk {
+                let record = walk
+                    .next(&self.block)
+                    .map_err(|what| self.blocks.place.damaged(self.index, what))?;
+                self.hash = walk.hash(&self.block);
+                if let Some(range) = record {
+                    break range;
+                }
+            }
+            if self.index == self.head.n_records {
+                if self.hash != self.head.hash {
+                    let what = "the records before it are not those that the head stands for";
+                    return Err(self.blocks.place.damaged(self.index, what));
+                }
+                return Ok(None);
+            }
+            self.load(self.walk.as_ref().map_or(Some(START), |_| Some(self.hash)))?;
+        };
+        if self.index == self.head.n_records {
+            let what = "it comes after the end that the head names";
+            return Err(self.blocks.place.damaged(self.index, what));
+        }
+        self.index += 1;
+        Ok(Some(&self.block[range]))
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<(u64, Record), JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let index = self.index;
+        let result = match self.next_bytes() {
+            Ok(None) => {
+                self.is_over = true;
+                return None;
+            }
+            Ok(Some(bytes)) => codec::decode(bytes).map_err(|error| error.to_string()),
+            Err(error) => {
+                self.is_over = true;
+                return Some(Err(error));
+            }
+        };
+        Some(match result {
+            Ok(record) => Ok((index, record)),
+            Err(what) => {
+                self.is_over = true;
+                Err(self.blocks.place.damaged(index, what))
+            }
+        })
+    }
+}
