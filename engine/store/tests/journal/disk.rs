@@ -78,6 +78,11 @@ impl Disk {
         DiskHandle { disk: self.clone(), generation: self.state().generation }
     }
 
+    /// Loses power: nothing works until [`Disk::power_cut`].
+    pub(crate) fn power_off(&self) {
+        self.state().is_dead = true;
+    }
+
     /// Loses power and comes back with other faults: each sector written since the last sync is there
     /// or not, each change of length likewise.
     pub(crate) fn power_cut(&self, faults: DiskFaults) {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod disk;
+mod power;
 
 use std::time::Duration;
 
@@ -22,6 +23,11 @@ const SOON: Duration = Duration::from_secs(20);
 
 fn start() -> RunStart {
     RunStart { run: 3, at: Nanos(77), config: "a = 1".to_owned(), version: "0.1".to_owned() }
+}
+
+fn run_started() -> Record {
+    let RunStart { run, at, config, version } = start();
+    Record::RunStarted { run, at, config, version }
 }
 
 fn disk() -> Disk {
@@ -68,12 +74,7 @@ fn kinds() -> Vec<Record> {
 fn small(disk: &Disk) -> Vec<Record> {
     let mut journal =
         Journal::create_on(disk.backend(), start(), JournalOptions::default()).unwrap();
-    let mut records = vec![Record::RunStarted {
-        run: 3,
-        at: Nanos(77),
-        config: "a = 1".to_owned(),
-        version: "0.1".to_owned(),
-    }];
+    let mut records = vec![run_started()];
     for record in kinds() {
         journal.record(&record).unwrap();
         records.push(record);
