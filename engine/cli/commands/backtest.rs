@@ -102,7 +102,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let every = if args.report.is_some() { 1 } else { SAMPLED };
     let engine = plan.engine(&config, |strategy| times.timed(strategy, every))?;
     let venue = SimVenue::new(&plan.instruments, venue_options(&config)?).or_input()?;
-    let recorder = Recorder::new(RecorderLimits::default(), &engine);
+    let mut limits = RecorderLimits::default();
+    if args.trades.is_some() || args.trips.is_some() {
+        // A file of every fill needs every fill; the page and the sums do with the first ones.
+        limits.fills = usize::MAX;
+    }
+    let recorder = Recorder::new(limits, &engine);
     let options = BacktestOptions {
         sample_interval_ns: i64::from(config.run.sample_s.max(1)) * Nanos::SECOND,
     };

@@ -110,7 +110,7 @@ fn accept(rig: &mut Rig) -> usize {
 #[test]
 fn imbalance_maker_quotes_both_sides_and_follows_the_fair_value() {
     let script = load("imbalance_maker.luau");
-    let mut rig = Rig::new(&[(&script, &[])], &["BTCUSDT"]);
+    let mut rig = Rig::new(&[(&script, &[("half_spread", "2")])], &["BTCUSDT"]);
     rig.book(0, &[(1_000, 5)], &[(1_002, 5)]);
     let quotes: Vec<_> = working(&rig).iter().map(|(_, side, price)| (*side, *price)).collect();
     assert_eq!(quotes, [(Side::Buy, 999), (Side::Sell, 1_003)], "fair value 1001, two ticks off");
@@ -137,7 +137,7 @@ fn imbalance_maker_quotes_both_sides_and_follows_the_fair_value() {
 #[test]
 fn imbalance_maker_stops_buying_at_its_largest_position_and_leans_away_from_it() {
     let script = load("imbalance_maker.luau");
-    let overrides: &[(&str, &str)] = &[("max_position", "0.1"), ("lean", "0")];
+    let overrides: &[(&str, &str)] = &[("half_spread", "2"), ("max_position", "0.1"), ("lean", "0")];
     let mut rig = Rig::new(&[(&script, overrides)], &["BTCUSDT"]);
     rig.book(0, &[(1_000, 5)], &[(1_002, 5)]);
     accept(&mut rig);
