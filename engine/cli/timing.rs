@@ -84,6 +84,7 @@ impl Strategy for Timed {
 const fn hook_name(event: &StrategyEvent<'_>) -> &'static str {
     match event {
         StrategyEvent::Start => "on_init",
+        StrategyEvent::Params(_) => "params",
         StrategyEvent::Book { .. } => "on_book",
         StrategyEvent::Level { .. } => "on_level",
         StrategyEvent::Trade { .. } => "on_trade",

@@ -5,6 +5,7 @@
 //! when a trade of a later interval arrives, whichever is first; a trade that comes later than that
 //! counts into the bar that is open then. Intervals without trades have no bar.
 
+use crate::config::SeriesConfig;
 use crate::digest::Digest;
 use crate::ids::InstrumentId;
 use crate::market::Bar;
@@ -52,6 +53,20 @@ pub struct BarSeries {
     capacity: usize,
     n_closed: u64,
     open: Option<OpenBar>,
+}
+
+impl BarSeries {
+    /// Forgets all bars: what comes next does not join on to them.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.instrument, self.spec, self.capacity);
+    }
+
+    /// Returns whether it is what a configuration asks for, or more.
+    pub(crate) fn serves(&self, config: &SeriesConfig) -> bool {
+        self.instrument == config.instrument
+            && self.spec == config.spec
+            && self.capacity >= config.history
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

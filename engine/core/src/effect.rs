@@ -9,6 +9,7 @@ use crate::num::Quantity;
 use crate::order::OrderRequest;
 use crate::risk::Approved;
 use crate::strategy::StrategyFault;
+use crate::timers::Timer;
 use crate::value::Value;
 
 /// A wish of the engine.
@@ -26,6 +27,20 @@ pub enum Effect {
         key: Arc<str>,
         /// The value; `Nil` forgets.
         value: Value,
+    },
+    /// Keep this timer, in place of the strategy's one of the same name.
+    SetTimer {
+        /// Whose.
+        strategy: StrategyId,
+        /// The timer.
+        timer: Timer,
+    },
+    /// Forget the strategy's timer of this name.
+    CancelTimer {
+        /// Whose.
+        strategy: StrategyId,
+        /// Its name.
+        name: Arc<str>,
     },
     /// Tell people.
     Notice(Notice),

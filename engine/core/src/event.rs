@@ -9,6 +9,7 @@ use crate::limits::RiskLimits;
 use crate::market::MarketEvent;
 use crate::num::{Price, Quantity};
 use crate::order::ExecutionReport;
+use crate::value::Value;
 
 /// An input of the engine.
 #[derive(Clone, PartialEq, Debug)]
@@ -97,7 +98,8 @@ pub struct Signal {
 /// Something that an operator or the runtime asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Runs `on_init` of the strategy: sent once before its first event.
+    /// Begins the strategy: sent once before its first event, and again for a version that takes
+    /// its place. Scripts run `on_init`, or `on_reload` in the second case.
     Start(StrategyId),
     /// Runs `on_stop` of the strategy; its intents still count.
     Stop(StrategyId),
@@ -109,6 +111,8 @@ pub enum Command {
     Kill(Scope),
     /// Cancels the scope's orders and closes its positions with reduce-only market orders.
     Flatten(Scope),
+    /// Gives the strategy new values of some of its parameters.
+    SetParams(StrategyId, Box<[(Arc<str>, Value)]>),
     /// Replaces the scope's limits.
     SetLimits(Scope, Box<RiskLimits>),
 }

@@ -37,7 +37,7 @@ pub use book::{
 pub use config::{AccountConfig, ConfigError, EngineConfig, SeriesConfig, StrategyConfig};
 pub use digest::Digest;
 pub use effect::{Effect, Effects, Notice, ReportRefusal, StaleCause, StateCause};
-pub use engine::Engine;
+pub use engine::{Engine, Recovery, RecoveryError, StrategyPlace};
 pub use event::{AccountItem, AccountUpdate, Command, Event, LinkEvent, LinkState, Scope, Signal};
 pub use ids::{
     AccountId, AssetId, ClientOrderId, InstrumentId, PlotId, SeriesId, StrategyId, VenueId,

@@ -178,6 +178,17 @@ pub struct StrategyState {
     pub scope: ScopeState,
 }
 
+impl StrategyState {
+    /// Keeps a value; [`Value::Nil`] forgets the key.
+    pub(crate) fn remember(&mut self, key: &Arc<str>, value: &Value) {
+        if *value == Value::Nil {
+            self.memory.remove(key);
+        } else {
+            self.memory.insert(Arc::clone(key), value.clone());
+        }
+    }
+}
+
 impl State {
     /// Returns the digest of all state that decides what happens next.
     #[must_use]

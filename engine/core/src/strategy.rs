@@ -9,6 +9,7 @@ use crate::limits::RiskReject;
 use crate::market::Bar;
 use crate::num::{Nanos, Price, Quantity, Side};
 use crate::order::{Fill, RejectReason};
+use crate::value::Value;
 use crate::view::View;
 
 /// A trading strategy: sees plain values, gives back intents.
@@ -83,6 +84,8 @@ impl std::fmt::Display for FaultKind {
 pub enum StrategyEvent<'a> {
     /// The strategy begins; nothing else comes before.
     Start,
+    /// Some of its parameters have new values.
+    Params(&'a [(Arc<str>, Value)]),
     /// The book or its best quote changed and is coherent.
     Book {
         /// Whose.

@@ -12,7 +12,7 @@ pub struct Timers {
 }
 
 /// A timer.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Timer {
     /// The strategy's name for it.
     pub name: Arc<str>,
@@ -40,11 +40,6 @@ impl Timers {
     #[must_use]
     pub fn next_at(&self) -> Option<Nanos> {
         self.items.iter().map(|timer| timer.at).min()
-    }
-
-    /// Returns how many timers are due at `now`.
-    pub(crate) fn n_due(&self, now: Nanos) -> usize {
-        self.items.iter().filter(|timer| timer.at <= now).count()
     }
 
     /// Takes the earliest timer due at `now`; of equal ones, the one set first.

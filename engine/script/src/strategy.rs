@@ -108,12 +108,17 @@ impl Strategy for ScriptStrategy {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyFault> {
-        match Host::hook_of(event) {
-            Some(hook) => {
-                self.run(hook, view, intents, |host, numbers| host.arguments(event, view, numbers))
+        if let Some(hook) = Host::hook_of(event) {
+            return self
+                .run(hook, view, intents, |host, numbers| host.arguments(event, view, numbers));
+        }
+        match event {
+            StrategyEvent::Start => self.start(view, intents),
+            StrategyEvent::Params(values) => {
+                self.host.borrow_mut().set_params(values);
+                Ok(())
             }
-            None if matches!(event, StrategyEvent::Start) => self.start(view, intents),
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 }

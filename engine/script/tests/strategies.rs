@@ -137,7 +137,8 @@ fn imbalance_maker_quotes_both_sides_and_follows_the_fair_value() {
 #[test]
 fn imbalance_maker_stops_buying_at_its_largest_position_and_leans_away_from_it() {
     let script = load("imbalance_maker.luau");
-    let overrides: &[(&str, &str)] = &[("half_spread", "2"), ("max_position", "0.1"), ("lean", "0")];
+    let overrides: &[(&str, &str)] =
+        &[("half_spread", "2"), ("max_position", "0.1"), ("lean", "0")];
     let mut rig = Rig::new(&[(&script, overrides)], &["BTCUSDT"]);
     rig.book(0, &[(1_000, 5)], &[(1_002, 5)]);
     accept(&mut rig);

@@ -59,6 +59,18 @@ impl EffectsHash {
                 digest.u64(4);
                 mix_notice(notice, digest);
             }
+            Effect::SetTimer { strategy, timer } => {
+                digest.u64(5);
+                digest.u64(u64::from(strategy.0));
+                digest.bytes(timer.name.as_bytes());
+                digest.i64(timer.at.0);
+                digest.i64(timer.every_ns.unwrap_or(0));
+            }
+            Effect::CancelTimer { strategy, name } => {
+                digest.u64(6);
+                digest.u64(u64::from(strategy.0));
+                digest.bytes(name.as_bytes());
+            }
         }
     }
 }

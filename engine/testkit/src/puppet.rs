@@ -14,6 +14,8 @@ use tercel_core::{
 pub enum Seen {
     /// Its start.
     Start,
+    /// New parameters.
+    Params,
     /// A book.
     Book,
     /// A level.
@@ -101,6 +103,7 @@ impl Strategy for Puppet {
         let mut inner = self.0.0.borrow_mut();
         inner.seen.push(match event {
             StrategyEvent::Start => Seen::Start,
+            StrategyEvent::Params(_) => Seen::Params,
             StrategyEvent::Book { .. } => Seen::Book,
             StrategyEvent::Level { .. } => Seen::Level,
             StrategyEvent::Trade { .. } => Seen::Trade,

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::bars::{BarSeries, BarSpec};
 use crate::book::OrderBook;
-use crate::config::{ConfigError, EngineConfig};
+use crate::config::{ConfigError, EngineConfig, SeriesConfig};
 use crate::effect::Effects;
 use crate::engine::Engine;
 use crate::event::Scope;
-use crate::ids::{AccountId, ClientOrderId, SeriesId};
+use crate::ids::{AccountId, ClientOrderId, SeriesId, StrategyId};
 use crate::intent::Intents;
 use crate::num::{Notional, Seq};
 use crate::orders::OrderTable;
@@ -55,15 +55,21 @@ impl Engine {
         Effects::with_capacity(256)
     }
 
-    fn assemble(state: State, strategies: Vec<Box<dyn Strategy>>, intents_per_call: usize) -> Self {
+    pub(super) fn assemble(
+        state: State,
+        strategies: Vec<Box<dyn Strategy>>,
+        intents_per_call: usize,
+    ) -> Self {
         let mut engine = Self {
             state,
             strategies,
             intents: Intents::with_capacity(intents_per_call),
             echoes: VecDeque::with_capacity(intents_per_call.max(64)),
+            due: VecDeque::with_capacity(64),
             watches_losses: false,
             deadline: None,
             last_seq: Seq(0),
+            repeats: false,
         };
         engine.refresh_watch();
         engine.refresh_deadline();
@@ -172,13 +178,7 @@ fn check(config: &EngineConfig, n_strategies: usize) -> Result<(), ConfigError> 
         }
     }
     for series in &config.series {
-        exists("a series", "instrument", series.instrument.0, config.instruments.len())?;
-        let (what, positive) = match series.spec {
-            BarSpec::Time { interval_ms } => ("bar interval", interval_ms > 0),
-            BarSpec::Tick { trades } => ("trades in a bar", trades > 0),
-            BarSpec::Volume { lots } => ("volume of a bar", lots > 0),
-        };
-        in_range(what, 0, positive, "positive")?;
+        check_series(series, config.instruments.len())?;
     }
     for strategy in &config.strategies {
         exists(&strategy.name, "account", strategy.account.0, config.accounts.len())?;
@@ -192,7 +192,17 @@ fn check(config: &EngineConfig, n_strategies: usize) -> Result<(), ConfigError> 
     Ok(())
 }
 
-fn in_range(
+pub(super) fn check_series(series: &SeriesConfig, n_instruments: usize) -> Result<(), ConfigError> {
+    exists("a series", "instrument", series.instrument.0, n_instruments)?;
+    let (what, positive) = match series.spec {
+        BarSpec::Time { interval_ms } => ("bar interval", interval_ms > 0),
+        BarSpec::Tick { trades } => ("trades in a bar", trades > 0),
+        BarSpec::Volume { lots } => ("volume of a bar", lots > 0),
+    };
+    in_range(what, 0, positive, "positive")
+}
+
+pub(super) fn in_range(
     what: &str,
     value: usize,
     holds: bool,
@@ -204,7 +214,12 @@ fn in_range(
     Err(ConfigError::OutOfRange { what: what.to_owned(), expected, value: value.to_string() })
 }
 
-fn exists(what: &str, kind: &'static str, id: u16, count: usize) -> Result<(), ConfigError> {
+pub(super) fn exists(
+    what: &str,
+    kind: &'static str,
+    id: u16,
+    count: usize,
+) -> Result<(), ConfigError> {
     if usize::from(id) < count {
         return Ok(());
     }
@@ -226,7 +241,17 @@ impl Market {
         }
     }
 
-    fn listen(&mut self, listener: Listener) {
+    /// Takes a strategy off the listeners.
+    pub(super) fn forget(&mut self, id: StrategyId) {
+        let others = std::mem::take(&mut self.listeners);
+        self.interest = Interest::default();
+        others
+            .into_iter()
+            .filter(|other| other.strategy != id.0)
+            .for_each(|other| self.listen(other));
+    }
+
+    pub(super) fn listen(&mut self, listener: Listener) {
         self.interest.book |= listener.interest.book;
         self.interest.level |= listener.interest.level;
         self.interest.trade |= listener.interest.trade;

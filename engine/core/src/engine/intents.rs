@@ -40,12 +40,16 @@ impl Engine {
                     self.cancel_all(Scope::Strategy(strategy), *instrument, now, effects);
                 }
                 Intent::SetTimer { name, at, every_ns } => {
-                    let timers = &mut self.state.strategies[strategy.index()].timers;
-                    timers.set(Timer { name: Arc::clone(name), at: *at, every_ns: *every_ns });
+                    let timer = Timer { name: Arc::clone(name), at: *at, every_ns: *every_ns };
+                    self.due.retain(|due| due != name);
+                    self.state.strategies[strategy.index()].timers.set(timer.clone());
+                    effects.push(Effect::SetTimer { strategy, timer });
                     timers_changed = true;
                 }
                 Intent::CancelTimer { name } => {
+                    self.due.retain(|due| due != name);
                     self.state.strategies[strategy.index()].timers.cancel(name);
+                    effects.push(Effect::CancelTimer { strategy, name: Arc::clone(name) });
                     timers_changed = true;
                 }
                 Intent::Remember { key, value } => {
@@ -83,6 +87,9 @@ impl Engine {
         now: Nanos,
         effects: &mut Effects,
     ) {
+        if self.repeats {
+            return;
+        }
         let instruments = match instrument {
             Some(id) => id.index()..id.index() + 1,
             None => 0..self.state.instruments.len(),
@@ -112,10 +119,7 @@ impl Engine {
         self.roll_days(strategy, now);
         match risk::approve_new(&self.state, strategy, id, spec, origin, now) {
             Ok(approved) => {
-                let order = approved.order;
-                self.state.orders.insert(order);
-                self.count(&order, Counted::Order, now);
-                self.reserve(None, &order);
+                self.enter(approved.order, now);
                 effects.push(Effect::Send(approved.request));
             }
             Err(reason) => self.refuse(strategy, id, reason, effects),
@@ -133,10 +137,7 @@ impl Engine {
     ) {
         self.roll_days(strategy, now);
         match risk::approve_replace(&self.state, strategy, id, price, qty, now) {
-            Ok(request) => {
-                let sent = |order: &mut Order| order.replace_sent(Replacement { price, qty });
-                self.request(request, sent, Counted::Replace, now, effects);
-            }
+            Ok(request) => self.request(request, now, effects),
             Err(reason) => self.refuse(strategy, id, reason, effects),
         }
     }
@@ -149,29 +150,37 @@ impl Engine {
         effects: &mut Effects,
     ) {
         match risk::approve_cancel(&self.state, strategy, id) {
-            Ok(request) => {
-                self.request(request, Order::cancel_sent, Counted::Cancel, now, effects);
-            }
+            Ok(request) => self.request(request, now, effects),
             Err(reason) => self.refuse(strategy, id, reason, effects),
         }
     }
 
     /// Records a request on a working order, then sends it.
-    fn request(
-        &mut self,
-        request: Approved<OrderRequest>,
-        sent: impl FnOnce(&mut Order),
-        counted: Counted,
-        now: Nanos,
-        effects: &mut Effects,
-    ) {
-        let Some(before) = self.state.orders.get(request.id()).copied() else { return };
+    fn request(&mut self, request: Approved<OrderRequest>, now: Nanos, effects: &mut Effects) {
+        if self.enter_request(&request, now) {
+            effects.push(Effect::Send(request));
+        }
+    }
+
+    /// Records a request on a working order; returns whether there is such an order.
+    pub(super) fn enter_request(&mut self, request: &OrderRequest, now: Nanos) -> bool {
+        let Some(before) = self.state.orders.get(request.id()).copied() else { return false };
         let mut after = before;
-        sent(&mut after);
+        let counted = match *request {
+            OrderRequest::New { .. } => return false,
+            OrderRequest::Replace { price, qty, .. } => {
+                after.replace_sent(Replacement { price, qty });
+                Counted::Replace
+            }
+            OrderRequest::Cancel { .. } => {
+                after.cancel_sent();
+                Counted::Cancel
+            }
+        };
         self.state.orders.update(&after);
         self.count(&after, counted, now);
         self.reserve(Some(&before), &after);
-        effects.push(Effect::Send(request));
+        true
     }
 
     fn refuse(
@@ -192,13 +201,15 @@ impl Engine {
         value: Value,
         effects: &mut Effects,
     ) {
-        let memory = &mut self.state.strategies[strategy.index()].memory;
-        if value == Value::Nil {
-            memory.remove(&key);
-        } else {
-            memory.insert(Arc::clone(&key), value.clone());
-        }
+        self.state.strategies[strategy.index()].remember(&key, &value);
         effects.push(Effect::Remember { strategy, key, value });
+    }
+
+    /// Enters an order that has been sent.
+    pub(super) fn enter(&mut self, order: Order, now: Nanos) {
+        self.state.orders.insert(order);
+        self.count(&order, Counted::Order, now);
+        self.reserve(None, &order);
     }
 
     /// Moves exposures and locked balances from what the order was to what it is.

@@ -2,15 +2,22 @@
 //!
 //! This file routes; `markets.rs` takes market data, `reports.rs` execution reports and account
 //! news, `intents.rs` turns wishes into approved requests, `switches.rs` holds kill switch, loss
-//! limits and commands.
+//! limits and commands, `recovery.rs` what a restart repeats from a journal, `replace.rs` the
+//! change of a strategy for another version.
 
 mod build;
 mod intents;
 mod markets;
+mod recovery;
+mod replace;
 mod reports;
 mod switches;
 
+pub use recovery::{Recovery, RecoveryError};
+pub use replace::StrategyPlace;
+
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::effect::{Effects, Notice};
 use crate::event::{Event, Scope};
@@ -31,9 +38,14 @@ pub struct Engine {
     echoes: VecDeque<Echo>,
     /// Whether any scope has a loss or drawdown limit: else profit is computed only when asked for.
     watches_losses: bool,
+    /// Timers of the strategy being called that are still to fire. Empty between events.
+    due: VecDeque<Arc<str>>,
     /// [`State::next_deadline`], kept current.
     deadline: Option<Nanos>,
     last_seq: Seq,
+    /// Whether it repeats what a journal says instead of deciding: then nothing of its own accord
+    /// is sent and no limit trips.
+    repeats: bool,
 }
 
 /// A refusal on its way to the strategy that caused it.
@@ -149,11 +161,11 @@ impl Engine {
         self.close_due_bars(now, effects);
         for idx in 0..self.state.strategies.len() {
             let id = strategy_id(idx);
-            // A timer that sets itself anew for a time that has passed would fire for ever: what
-            // is set during this pass waits for the next.
-            let n_due = self.state.strategies[idx].timers.n_due(now);
-            for _ in 0..n_due {
-                let Some(name) = self.state.strategies[idx].timers.take_due(now) else { break };
+            // All are taken before any is called for: a timer that sets itself anew for a time that
+            // has passed would fire for ever, and a record of what was set could not be repeated.
+            let timers = &mut self.state.strategies[idx].timers;
+            self.due.extend(std::iter::from_fn(|| timers.take_due(now)));
+            while let Some(name) = self.due.pop_front() {
                 self.call(id, &StrategyEvent::Timer { name: &name }, now, effects);
             }
         }

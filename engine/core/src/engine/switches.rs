@@ -36,6 +36,9 @@ impl Engine {
                 self.cancel_all(*scope, None, now, effects);
             }
             Command::Flatten(scope) => self.flatten(*scope, now, effects),
+            Command::SetParams(id, values) => {
+                self.call(*id, &StrategyEvent::Params(values), now, effects);
+            }
             Command::SetLimits(scope, limits) => {
                 self.scope_mut(*scope).set_limits(RiskLimits::clone(limits));
                 self.refresh_watch();
@@ -49,7 +52,7 @@ impl Engine {
     /// O(scopes × instruments) while any such limit is set, else O(1).
     #[inline]
     pub(super) fn watch_losses(&mut self, now: Nanos, effects: &mut Effects) {
-        if self.watches_losses {
+        if self.watches_losses && !self.repeats {
             self.check_losses(now, effects);
         }
     }
@@ -139,6 +142,9 @@ impl Engine {
     fn flatten(&mut self, scope: Scope, now: Nanos, effects: &mut Effects) {
         self.cancel_all(scope, None, now, effects);
         self.switch(scope, TradingState::Reducing, StateCause::Command, effects);
+        if self.repeats {
+            return;
+        }
         for idx in 0..self.state.strategies.len() {
             let id = super::strategy_id(idx);
             let strategy = &self.state.strategies[idx];
@@ -184,7 +190,7 @@ impl Engine {
         }
     }
 
-    fn scope_mut(&mut self, id: Scope) -> &mut ScopeState {
+    pub(super) fn scope_mut(&mut self, id: Scope) -> &mut ScopeState {
         match id {
             Scope::Strategy(id) => &mut self.state.strategies[id.index()].scope,
             Scope::Account(id) => &mut self.state.accounts[id.index()].scope,

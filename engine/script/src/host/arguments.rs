@@ -12,7 +12,7 @@ impl Host {
     /// for hooks.
     pub(crate) const fn hook_of(event: &StrategyEvent<'_>) -> Option<Hook> {
         match event {
-            StrategyEvent::Start | StrategyEvent::Level { .. } => None,
+            StrategyEvent::Start | StrategyEvent::Params(_) | StrategyEvent::Level { .. } => None,
             StrategyEvent::Book { .. } => Some(Hook::Book),
             StrategyEvent::Trade { .. } => Some(Hook::Trade),
             StrategyEvent::Bar { .. } => Some(Hook::Bar),
@@ -33,7 +33,9 @@ impl Host {
     ) -> Option<HookCall<'a>> {
         self.event_at = view.now();
         Some(match *event {
-            StrategyEvent::Start | StrategyEvent::Level { .. } => return None,
+            StrategyEvent::Start | StrategyEvent::Params(_) | StrategyEvent::Level { .. } => {
+                return None;
+            }
             StrategyEvent::Book { instrument } => {
                 let market = self.point_at(instrument)?;
                 let (bid, bid_qty) = market.touch(view, Side::Buy);

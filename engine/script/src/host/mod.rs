@@ -22,7 +22,7 @@ use std::sync::Arc;
 use scoped_tls_hkt::scoped_thread_local;
 use tercel_core::{
     ClientOrderId, FaultKind, Instrument, InstrumentId, Intents, Nanos, SeriesId, StrategyFault,
-    View,
+    Value, View,
 };
 
 pub(crate) use self::bars::BarField;
@@ -238,6 +238,11 @@ impl Host {
             let known = manifest.params.iter().map(|spec: &ParamSpec| spec.name.as_str());
             HostError::wrong(names::unknown("parameter", name, known))
         })
+    }
+
+    /// Takes new values of parameters: what `param` returns from now on.
+    pub(crate) fn set_params(&mut self, values: &[(Arc<str>, Value)]) {
+        self.params.set(values);
     }
 
     /// `now()`: returns the engine's time in milliseconds.

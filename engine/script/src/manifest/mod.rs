@@ -98,6 +98,19 @@ impl Manifest {
         ParamValues::parse(&self.params, overrides)
     }
 
+    /// Returns the values that the parameters have: defaults, with `changes` as the engine carries
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::params`].
+    pub fn params_of<'a>(
+        &self,
+        changes: impl IntoIterator<Item = (&'a str, &'a tercel_core::Value)>,
+    ) -> Result<ParamValues, ScriptError> {
+        ParamValues::of(&self.params, changes)
+    }
+
     /// Returns the positions in `bars` of the series that [`Self::series`] returns, in its order.
     pub(crate) fn series_labels(
         &self,

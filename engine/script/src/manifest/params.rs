@@ -1,6 +1,9 @@
 //! Typed parameters with bounds: one declaration for validation, forms and optimizers.
 
 use std::fmt;
+use std::sync::Arc;
+
+use tercel_core::Value;
 
 use crate::error::ScriptError;
 use crate::{names, number};
@@ -90,6 +93,25 @@ impl ParamValues {
         Ok(values)
     }
 
+    /// Returns the values that others are with some of them changed, as the engine carries them.
+    pub(crate) fn of<'a>(
+        specs: &[ParamSpec],
+        changes: impl IntoIterator<Item = (&'a str, &'a Value)>,
+    ) -> Result<Self, ScriptError> {
+        let mut values = Self::defaults(specs);
+        for (name, value) in changes {
+            let fail = |message| ScriptError::Param { name: name.to_owned(), message };
+            let Some(idx) = specs.iter().position(|spec| spec.name == name) else {
+                let known = specs.iter().map(|spec| spec.name.as_str());
+                return Err(fail(names::unknown("name", name, known)));
+            };
+            values.0[idx].1 = ParamValue::of(value)
+                .filter(|value| specs[idx].kind.accepts(value))
+                .ok_or_else(|| fail(format!("expected {}, got {value:?}", specs[idx].kind)))?;
+        }
+        Ok(values)
+    }
+
     /// Returns the values without overrides.
     #[must_use]
     pub fn defaults(specs: &[ParamSpec]) -> Self {
@@ -102,9 +124,45 @@ impl ParamValues {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
+    /// Takes new values of some parameters. What is none of them is left out: who sends values has
+    /// checked them.
+    pub(crate) fn set(&mut self, values: &[(Arc<str>, Value)]) {
+        for (name, value) in values {
+            let own = self.0.iter_mut().find(|(known, _)| **known == **name);
+            if let (Some((_, own)), Some(value)) = (own, ParamValue::of(value)) {
+                *own = value;
+            }
+        }
+    }
+
     /// Returns names and values in the order of their declaration.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &ParamValue)> + Clone {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+impl ParamValue {
+    /// Returns the value as the engine carries it.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Integer(value) => Value::Integer(*value),
+            Self::Number(value) => Value::Float(value.to_bits()),
+            Self::Boolean(value) => Value::Bool(*value),
+            Self::Text(value) => Value::Text(value.clone()),
+        }
+    }
+
+    /// Returns the parameter's value that the engine carries; `None` for nothing.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
+        Some(match value {
+            Value::Nil => return None,
+            Value::Bool(value) => Self::Boolean(*value),
+            Value::Integer(value) => Self::Integer(*value),
+            Value::Float(bits) => Self::Number(f64::from_bits(*bits)),
+            Value::Text(value) => Self::Text(value.clone()),
+        })
     }
 }
 

@@ -457,7 +457,10 @@ impl Observer for Recorder {
             match effect {
                 Effect::Send(request) => self.on_send(now, request, engine),
                 Effect::Notice(notice) => self.on_notice(now, notice),
-                Effect::Resync(_) | Effect::Remember { .. } => {}
+                Effect::Resync(_)
+                | Effect::Remember { .. }
+                | Effect::SetTimer { .. }
+                | Effect::CancelTimer { .. } => {}
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tercel_core::{
     Effect, Event, InstrumentId, Nanos, Notice, OrderRequest, RiskLimits, Scope, Seq, StrategyId,
-    Value,
+    Timer, Value,
 };
 
 use super::codec;
@@ -35,6 +35,12 @@ pub enum Record {
         hash: [u8; 32],
         /// The source, so that a run can be executed again without its files.
         source: String,
+        /// Names and texts of what it requires.
+        modules: Vec<(String, String)>,
+        /// What it trades, in its own order.
+        instruments: Vec<InstrumentId>,
+        /// Decides what it draws at random.
+        seed: u64,
     },
     /// A strategy's parameters, all of them.
     Params {
@@ -94,7 +100,8 @@ pub struct Entry {
     pub seq: Seq,
     /// The time that the engine was told.
     pub now: Nanos,
-    /// What went in; `None` for market data, which is on the tape.
+    /// What went in; `None` for market data, which is on the tape. Funding is in both: it moves
+    /// money, which must not depend on the tape.
     pub event: Option<Event>,
     /// What came out.
     pub effects: Vec<RecordedEffect>,
@@ -121,6 +128,20 @@ pub enum RecordedEffect {
     },
     /// News.
     Notice(Notice),
+    /// A timer that was set.
+    SetTimer {
+        /// Whose.
+        strategy: StrategyId,
+        /// The timer.
+        timer: Timer,
+    },
+    /// A timer that was removed.
+    CancelTimer {
+        /// Whose.
+        strategy: StrategyId,
+        /// Its name.
+        name: Arc<str>,
+    },
 }
 
 impl RecordedEffect {

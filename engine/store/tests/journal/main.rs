@@ -59,6 +59,9 @@ fn kinds() -> Vec<Record> {
             name: "a.luau".to_owned(),
             hash: [7; 32],
             source: "return 1".to_owned(),
+            modules: vec![("lib".to_owned(), "return {}".to_owned())],
+            instruments: vec![InstrumentId(0)],
+            seed: 9,
         },
         Record::Params {
             strategy: StrategyId(0),

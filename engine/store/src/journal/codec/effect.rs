@@ -2,7 +2,7 @@
 
 use tercel_core::{
     Effect, FaultKind, Notice, OrderKind, OrderRequest, OrderSpec, ReportRefusal, RiskReject, Side,
-    StaleCause, StateCause, StrategyFault, TimeInForce, TradingState, Value,
+    StaleCause, StateCause, StrategyFault, TimeInForce, Timer, TradingState, Value,
 };
 
 use super::wire::{Input, Malformed, Wire, put_bytes, wire_enum, wire_struct};
@@ -12,6 +12,8 @@ const SEND: u8 = 0;
 const RESYNC: u8 = 1;
 const REMEMBER: u8 = 2;
 const NOTICE: u8 = 3;
+const SET_TIMER: u8 = 4;
+const CANCEL_TIMER: u8 = 5;
 
 /// Appends an effect as the engine wished it.
 pub(super) fn put_effect(effect: &Effect, out: &mut Vec<u8>) {
@@ -24,6 +26,14 @@ pub(super) fn put_effect(effect: &Effect, out: &mut Vec<u8>) {
             value.put(out);
         }
         Effect::Notice(notice) => put_tagged(NOTICE, notice, out),
+        Effect::SetTimer { strategy, timer } => {
+            put_tagged(SET_TIMER, strategy, out);
+            timer.put(out);
+        }
+        Effect::CancelTimer { strategy, name } => {
+            put_tagged(CANCEL_TIMER, strategy, out);
+            name.put(out);
+        }
     }
 }
 
@@ -38,7 +48,11 @@ wire_enum!(RecordedEffect {
     1 => Resync(instrument),
     2 => Remember { strategy, key, value },
     3 => Notice(notice),
+    4 => SetTimer { strategy, timer },
+    5 => CancelTimer { strategy, name },
 });
+
+wire_struct!(Timer { name, at, every_ns });
 
 wire_enum!(OrderRequest {
     0 => New { id, account, strategy, spec },

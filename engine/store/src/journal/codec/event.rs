@@ -2,7 +2,7 @@
 
 use tercel_core::{
     AccountItem, AccountUpdate, Command, Event, ExecutionReport, Fill, LinkEvent, LinkState,
-    RejectReason, ReportKind, RiskLimits, Role, Scope, Signal,
+    MarketData, MarketEvent, RejectReason, ReportKind, RiskLimits, Role, Scope, Signal,
 };
 
 use super::wire::{Input, Malformed, Wire, wire_enum, wire_struct};
@@ -14,10 +14,23 @@ const LINK: u8 = 3;
 const TIMER: u8 = 4;
 const SIGNAL: u8 = 5;
 const COMMAND: u8 = 6;
+const FUNDING: u8 = 7;
 
-/// Appends an event; of market data only that it was some.
+/// Appends an event; of market data only that it was some, unless it moves money.
 pub(super) fn put_event(event: Option<&Event>, out: &mut Vec<u8>) {
     match event {
+        Some(Event::Market(MarketEvent {
+            venue_at,
+            received_at,
+            instrument,
+            data: MarketData::Funding { rate_e12 },
+        })) => {
+            out.push(FUNDING);
+            venue_at.put(out);
+            received_at.put(out);
+            instrument.put(out);
+            rate_e12.put(out);
+        }
         None | Some(Event::Market(_)) => out.push(MARKET),
         Some(Event::Execution(report)) => {
             out.push(EXECUTION);
@@ -53,6 +66,12 @@ pub(super) fn take_event(input: &mut Input<'_>) -> Result<Option<Event>, Malform
         TIMER => Event::Timer,
         SIGNAL => Event::Signal(Wire::take(input)?),
         COMMAND => Event::Command(Wire::take(input)?),
+        FUNDING => Event::Market(MarketEvent {
+            venue_at: Wire::take(input)?,
+            received_at: Wire::take(input)?,
+            instrument: Wire::take(input)?,
+            data: MarketData::Funding { rate_e12: Wire::take(input)? },
+        }),
         _ => return Err(input.malformed("no such Event")),
     }))
 }
@@ -110,6 +129,7 @@ wire_enum!(Command {
     4 => Kill(scope),
     5 => Flatten(scope),
     6 => SetLimits(scope, limits),
+    7 => SetParams(strategy, values),
 });
 
 wire_enum!(Scope { 0 => Strategy(id), 1 => Account(id), 2 => Engine });

@@ -72,12 +72,15 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
             event::put_event(event.as_ref(), out);
             effects.put(out);
         }
-        Record::ScriptLoaded { strategy, name, hash, source } => {
+        Record::ScriptLoaded { strategy, name, hash, source, modules, instruments, seed } => {
             out.push(SCRIPT_LOADED);
             strategy.put(out);
             name.put(out);
             hash.put(out);
             source.put(out);
+            modules.put(out);
+            instruments.put(out);
+            seed.put(out);
         }
         Record::Params { strategy, values } => {
             out.push(PARAMS);
@@ -172,6 +175,9 @@ fn take_record(input: &mut Input<'_>) -> Result<Record, Malformed> {
             name: Wire::take(input)?,
             hash: Wire::take(input)?,
             source: Wire::take(input)?,
+            modules: Wire::take(input)?,
+            instruments: Wire::take(input)?,
+            seed: Wire::take(input)?,
         },
         PARAMS => Record::Params { strategy: Wire::take(input)?, values: Wire::take(input)? },
         LIMITS => Record::Limits { scope: Wire::take(input)?, limits: Wire::take(input)? },

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    AccountId, AssetId, ClientOrderId, Event, InstrumentId, Nanos, Notional, PlotId, Price,
-    Quantity, Seq, StrategyId, VenueId,
+    AccountId, AssetId, ClientOrderId, Event, InstrumentId, MarketData, MarketEvent, Nanos,
+    Notional, PlotId, Price, Quantity, Seq, StrategyId, VenueId,
 };
 use tercel_testkit::Random;
 
@@ -135,14 +135,26 @@ impl<T: Sample> Sample for Vec<T> {
     }
 }
 
+impl<T: Sample> Sample for Box<[T]> {
+    fn sample(random: &mut Random) -> Self {
+        Vec::sample(random).into()
+    }
+}
+
 /// An event that is journaled whole.
 pub(crate) fn event(random: &mut Random) -> Event {
-    match random.index(6) {
+    match random.index(7) {
         0 => Event::Execution(Sample::sample(random)),
         1 => Event::Account(Sample::sample(random)),
         2 => Event::Link(Sample::sample(random)),
         3 => Event::Timer,
         4 => Event::Signal(Sample::sample(random)),
+        5 => Event::Market(MarketEvent {
+            venue_at: Sample::sample(random),
+            received_at: Sample::sample(random),
+            instrument: Sample::sample(random),
+            data: MarketData::Funding { rate_e12: Sample::sample(random) },
+        }),
         _ => Event::Command(Sample::sample(random)),
     }
 }
@@ -172,6 +184,9 @@ impl Sample for Record {
                 name: Sample::sample(random),
                 hash: Sample::sample(random),
                 source: Sample::sample(random),
+                modules: Sample::sample(random),
+                instruments: Sample::sample(random),
+                seed: Sample::sample(random),
             },
             2 => Self::Params { strategy: Sample::sample(random), values: Sample::sample(random) },
             3 => Self::Limits { scope: Sample::sample(random), limits: Sample::sample(random) },

@@ -30,7 +30,7 @@ proptest! {
     fn every_effect_is_recorded_as_it_was(seed in any::<u64>()) {
         let mut random = Random::new(seed);
         let recorded = RecordedEffect::sample(&mut random);
-        // A send cannot be made here; the other three can.
+        // A send cannot be made here; all others can.
         let effect = match recorded.clone() {
             RecordedEffect::Send(_) => return Ok(()),
             RecordedEffect::Resync(instrument) => Effect::Resync(instrument),
@@ -38,6 +38,10 @@ proptest! {
                 Effect::Remember { strategy, key, value }
             }
             RecordedEffect::Notice(notice) => Effect::Notice(notice),
+            RecordedEffect::SetTimer { strategy, timer } => Effect::SetTimer { strategy, timer },
+            RecordedEffect::CancelTimer { strategy, name } => {
+                Effect::CancelTimer { strategy, name }
+            }
         };
         prop_assert!(recorded.records(&effect));
         let event = sample::event(&mut random);
@@ -92,13 +96,13 @@ fn samples_reach_every_variant() {
             .collect();
         assert_eq!(seen, (0..n_tags).collect(), "{}", std::any::type_name::<T>());
     }
-    tags::<RecordedEffect>(4);
+    tags::<RecordedEffect>(6);
     tags::<Notice>(9);
     tags::<RiskReject>(30);
     tags::<OrderRequest>(3);
     tags::<tercel_core::ReportKind>(10);
     tags::<tercel_core::RejectReason>(10);
-    tags::<tercel_core::Command>(7);
+    tags::<tercel_core::Command>(8);
     tags::<Value>(5);
     let mut random = Random::new(2);
     let records: BTreeSet<u8> =

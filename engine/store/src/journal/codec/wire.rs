@@ -337,6 +337,19 @@ impl<T: Wire> Wire for Vec<T> {
     }
 }
 
+impl<T: Wire> Wire for Box<[T]> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.len() as u64).put(out);
+        for item in self {
+            item.put(out);
+        }
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, Malformed> {
+        Vec::take(input).map(Self::from)
+    }
+}
+
 /// Writes both directions of a struct's encoding: its fields in this order.
 macro_rules! wire_struct {
     ($name:ident { $($field:ident),+ $(,)? }) => {
