@@ -46,6 +46,8 @@ pub struct StoredSnapshot {
     pub seq: Seq,
     /// Hash of the state.
     pub state_hash: u64,
+    /// Number of the first record after the state was taken.
+    pub n_before: u64,
     /// The state.
     pub bytes: Vec<u8>,
 }
@@ -125,8 +127,8 @@ impl JournalReader {
     pub fn last_snapshot(&self) -> Result<Option<StoredSnapshot>, JournalError> {
         let Some(index) = self.head.snapshot else { return Ok(None) };
         match self.records_from(index)?.next() {
-            Some(Ok((index, Record::Snapshot { seq, state_hash, bytes }))) => {
-                Ok(Some(StoredSnapshot { index, seq, state_hash, bytes }))
+            Some(Ok((index, Record::Snapshot { seq, state_hash, n_before, bytes }))) => {
+                Ok(Some(StoredSnapshot { index, seq, state_hash, n_before, bytes }))
             }
             Some(Err(error)) => Err(error),
             Some(Ok(_)) | None => {
@@ -135,13 +137,15 @@ impl JournalReader {
         }
     }
 
-    /// Returns the records after the last snapshot; all records if there is none.
+    /// Returns the records after the state of the last snapshot was taken, the snapshot itself among
+    /// them; all records if there is none.
     ///
     /// # Errors
     ///
     /// As [`JournalReader::records`].
     pub fn tail(&self) -> Result<Records, JournalError> {
-        self.head.snapshot.map_or_else(|| self.records(), |index| self.records_from(index + 1))
+        let begin = self.last_snapshot()?.map_or(0, |snapshot| snapshot.n_before);
+        self.records_from(begin)
     }
 
     /// Reads everything and checks that the records are whole, in order, chained and as the head says.

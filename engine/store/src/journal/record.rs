@@ -69,6 +69,9 @@ pub enum Record {
         seq: Seq,
         /// Hash of the state.
         state_hash: u64,
+        /// How many records had been handed over when the state was taken: what came after it begins
+        /// there, before the snapshot itself where that was encoded meanwhile.
+        n_before: u64,
         /// The state, in the encoding of whoever took it.
         bytes: Vec<u8>,
     },

@@ -68,7 +68,7 @@ fn kinds() -> Vec<Record> {
             values: vec![("n".to_owned(), Value::Integer(-4))],
         },
         Record::Limits { scope: Scope::Engine, limits: Box::new(RiskLimits::default()) },
-        Record::Snapshot { seq: Seq(2), state_hash: 99, bytes: vec![1; 50] },
+        Record::Snapshot { seq: Seq(2), state_hash: 99, n_before: 3, bytes: vec![1; 50] },
         Record::Gap { at: Nanos(5), instrument: Some(InstrumentId(1)), n_lost: 12 },
     ]
 }
@@ -115,7 +115,7 @@ fn everything_comes_back_in_order() {
     let snapshot = reader.last_snapshot().unwrap().unwrap();
     assert_eq!((snapshot.index, snapshot.seq, snapshot.state_hash), (4, Seq(2), 99));
     let tail: Vec<_> = reader.tail().unwrap().map(|record| record.unwrap().1).collect();
-    assert_eq!(tail, records[5..]);
+    assert_eq!(tail, records[3..], "from where the state was taken");
     for from in 0..=10 {
         let n = reader.records_from(from).unwrap().count();
         assert_eq!(n, 9usize.saturating_sub(usize::try_from(from).unwrap()));
@@ -237,8 +237,12 @@ fn a_full_ring_refuses_and_the_refused_entry_must_come_next() {
 fn records_larger_than_the_ring_keep_their_place() {
     let disk = disk();
     let mut journal = Journal::create_on(disk.backend(), start(), small_ring()).unwrap();
-    let snapshot =
-        |seq| Record::Snapshot { seq: Seq(seq), state_hash: seq, bytes: vec![3; 1 << 20] };
+    let snapshot = |seq| Record::Snapshot {
+        seq: Seq(seq),
+        state_hash: seq,
+        n_before: 0,
+        bytes: vec![3; 1 << 20],
+    };
     for seq in 1..=4 {
         put(&mut journal, seq).unwrap();
         journal.record(&snapshot(seq)).unwrap();

@@ -72,7 +72,7 @@ fn write(
             }
             1 => {
                 let bytes = vec![9; random.index(3_000)];
-                let record = Record::Snapshot { seq, state_hash: 1, bytes };
+                let record = Record::Snapshot { seq, state_hash: 1, n_before: 0, bytes };
                 known.records.push(record.clone());
                 with_patience(journal, |journal| journal.record(&record))?
             }

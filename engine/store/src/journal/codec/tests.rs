@@ -137,8 +137,13 @@ fn bytes_are_these() {
     };
     check(&Record::IdLease { from: 247, to: 248 }, expect!["05 f7 f8 f8"]);
     check(
-        &Record::Snapshot { seq: Seq(65_536), state_hash: u64::MAX, bytes: vec![1, 2] },
-        expect!["06 fa 00 00 01 ff ff ff ff ff ff ff ff ff 02 01 02"],
+        &Record::Snapshot {
+            seq: Seq(65_536),
+            state_hash: u64::MAX,
+            n_before: 3,
+            bytes: vec![1, 2],
+        },
+        expect!["06 fa 00 00 01 ff ff ff ff ff ff ff ff ff 03 02 01 02"],
     );
     let spec = OrderSpec::limit(InstrumentId(3), Side::Sell, Price(-1), Quantity(300));
     let request = OrderRequest::New {
