@@ -2,18 +2,36 @@
 //!
 //! This crate owns everything that the engine must not have: time, threads and queues. It never
 //! decides anything about orders.
+//!
+//! [`EventLoop`] is the middle: it gives an engine its events and sends what it wishes. [`Profile`]
+//! says how market data reaches it: polled by the engine's own thread, or by a [`Feed`] thread and
+//! a ring. [`Handle`] is what other threads hold of a running engine.
 #![forbid(unsafe_code)]
 
 mod affinity;
 mod clock;
+mod control;
+mod event_loop;
+mod feed;
 mod idle;
 mod market_sender;
+mod port;
+mod recorder;
 mod replay_clock;
 mod ring;
+mod source;
+mod thread;
 
 pub use affinity::{PinError, available_cores, pin_current_thread};
 pub use clock::{Clock, ManualClock, SystemTimes, TimeSource, UtcClock};
+pub use control::{CommandRefused, Control, Handle, Status, control};
+pub use event_loop::{EndCause, Ending, EventLoop, LoopOptions, Parts};
+pub use feed::{Feed, FeedOptions, Overflow, RingSource};
 pub use idle::{Idle, IdleStrategy, Waker};
 pub use market_sender::MarketSender;
+pub use port::{PaperPort, Port};
+pub use recorder::{RecordFailure, Recorder, Ticket};
 pub use replay_clock::ReplayClock;
 pub use ring::{Receiver, RingCounters, RingStatus, Sender, ring};
+pub use source::{MarketSource, SourceFailure, SourceState};
+pub use thread::{EngineThread, Profile};

@@ -7,7 +7,7 @@
 //! | live market data | events are dropped and counted; the books concerned are told stale ([`crate::MarketSender`]) |
 //! | recorded market data | the sender waits ([`Sender::push_waiting`]) |
 //! | execution reports | the sender waits: none is ever dropped |
-//! | commands | refused with an error |
+//! | commands | refused with an error ([`crate::Handle::send`]) |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

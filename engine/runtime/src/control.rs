@@ -1,0 +1,245 @@
+//! What other threads can do to a running engine: send commands, read its status, stop it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tercel_core::{Command, Engine, Nanos, Notional, Quantity, Seq, TradingState};
+
+use crate::idle::Waker;
+use crate::ring::{RingCounters, RingStatus};
+
+/// Returns both sides of the control of one engine; `capacity` commands wait at most.
+#[must_use]
+pub fn control(capacity: usize) -> (Handle, Control) {
+    let (sender, receiver) = sync_channel(capacity.max(1));
+    let shared = Arc::new(Shared::default());
+    let handle = Handle { commands: sender, shared: Arc::clone(&shared) };
+    (handle, Control { commands: receiver, shared })
+}
+
+/// The side of other threads. Clones control the same engine.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: SyncSender<Command>,
+    shared: Arc<Shared>,
+}
+
+/// The engine's side.
+#[derive(Debug)]
+pub struct Control {
+    commands: Receiver<Command>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    is_stopping: AtomicBool,
+    has_commands: AtomicBool,
+    is_status_wanted: AtomicBool,
+    published: Mutex<Published>,
+    news: Condvar,
+    rings: Mutex<Vec<Arc<RingCounters>>>,
+    waker: Arc<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Published {
+    /// How many have been published.
+    n: u64,
+    status: Option<Arc<Status>>,
+    is_over: bool,
+}
+
+/// Why a command was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CommandRefused {
+    /// As many as there is room for are waiting.
+    #[error("too many commands are waiting; try again")]
+    Full,
+    /// The engine has ended.
+    #[error("the engine has ended")]
+    Ended,
+}
+
+/// What an engine says of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Number of the last event.
+    pub seq: Seq,
+    /// The engine's time.
+    pub now: Nanos,
+    /// What the engine as a whole may do.
+    pub state: TradingState,
+    /// Market events and news of links taken.
+    pub n_market: u64,
+    /// Execution reports taken.
+    pub n_reports: u64,
+    /// Requests sent.
+    pub n_requests: u64,
+    /// Orders that work.
+    pub n_open_orders: u32,
+    /// Equity of each account in quote.
+    pub equity: Vec<Notional>,
+    /// Position of the engine as a whole in each instrument.
+    pub positions: Vec<Quantity>,
+    /// Whether each strategy runs.
+    pub is_running: Vec<bool>,
+    /// The rings that feed the engine.
+    pub rings: Vec<RingStatus>,
+    /// Requests that wait for their records to become durable.
+    pub n_held: usize,
+    /// Why nothing is recorded and no order leaves, and what to do about it, while that is so.
+    pub record_failure: Option<String>,
+    /// Why a source of market data gives nothing any more, if one failed.
+    pub source_failure: Option<String>,
+}
+
+impl Handle {
+    /// Sends a command to the engine. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// If too many are waiting, or the engine has ended.
+    pub fn send(&self, command: Command) -> Result<(), CommandRefused> {
+        self.commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => CommandRefused::Full,
+            TrySendError::Disconnected(_) => CommandRefused::Ended,
+        })?;
+        self.shared.has_commands.store(true, Ordering::Release);
+        self.shared.waker.wake();
+        Ok(())
+    }
+
+    /// Asks the engine to stop: strategies are stopped and reports under way are taken first.
+    pub fn stop(&self) {
+        self.shared.is_stopping.store(true, Ordering::Release);
+        self.shared.waker.wake();
+    }
+
+    /// Asks the engine for its status and waits for it, or returns the last one if the engine has
+    /// ended. `None` if it has not answered in time or never began.
+    #[must_use]
+    pub fn status(&self, timeout: Duration) -> Option<Arc<Status>> {
+        let deadline = Instant::now() + timeout;
+        let mut published = self.shared.lock();
+        let before = published.n;
+        self.shared.is_status_wanted.store(true, Ordering::Release);
+        self.shared.waker.wake();
+        while published.n == before && !published.is_over {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            let waited = self.shared.news.wait_timeout(published, left);
+            published = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        published.status.clone()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Published> {
+        // What is behind it is replaced whole: a panic elsewhere leaves nothing half done.
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Control {
+    /// Returns what wakes the engine thread.
+    #[must_use]
+    pub fn waker(&self) -> &Arc<Waker> {
+        &self.shared.waker
+    }
+
+    /// Adds a ring to those whose counts are in the status.
+    pub fn watch_ring(&self, counters: Arc<RingCounters>) {
+        self.shared.rings.lock().unwrap_or_else(PoisonError::into_inner).push(counters);
+    }
+
+    /// Returns the next command. One load while there is none.
+    #[inline]
+    pub(crate) fn next_command(&mut self) -> Option<Command> {
+        if !self.shared.has_commands.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.take_command()
+    }
+
+    #[cold]
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "one thread takes commands")]
+    fn take_command(&mut self) -> Option<Command> {
+        // Lowered before the look: a command that is sent after it raises the flag again.
+        self.shared.has_commands.store(false, Ordering::SeqCst);
+        match self.commands.try_recv() {
+            Ok(command) => {
+                self.shared.has_commands.store(true, Ordering::SeqCst);
+                Some(command)
+            }
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.shared.is_stopping.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn is_status_wanted(&self) -> bool {
+        self.shared.is_status_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether there is something for the engine to do.
+    pub(crate) fn has_work(&self) -> bool {
+        self.shared.has_commands.load(Ordering::Acquire)
+            || self.is_stopping()
+            || self.is_status_wanted()
+    }
+
+    /// Publishes a status to whoever waits for it.
+    #[cold]
+    pub(crate) fn publish(&self, mut status: Status) {
+        self.shared.is_status_wanted.store(false, Ordering::SeqCst);
+        let rings = self.shared.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        status.rings = rings.iter().map(|counters| counters.status()).collect();
+        let mut published = self.shared.lock();
+        published.n += 1;
+        published.status = Some(Arc::new(status));
+        drop(published);
+        self.shared.news.notify_all();
+    }
+}
+
+/// However the engine ends, nobody waits for it any longer.
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.shared.lock().is_over = true;
+        self.shared.news.notify_all();
+    }
+}
+
+impl Status {
+    /// Returns what an engine's state says. O(accounts × instruments).
+    pub(crate) fn of(engine: &Engine) -> Self {
+        let state = engine.state();
+        let n_accounts = u16::try_from(state.accounts.len()).unwrap_or(u16::MAX);
+        Self {
+            seq: Seq(0),
+            now: Nanos(0),
+            state: state.scope.state,
+            n_market: 0,
+            n_reports: 0,
+            n_requests: 0,
+            n_open_orders: state.orders.n_working(),
+            equity: (0..n_accounts).map(|id| state.equity(tercel_core::AccountId(id))).collect(),
+            positions: state.scope.positions.iter().map(|position| position.qty).collect(),
+            is_running: state.strategies.iter().map(|strategy| strategy.is_running).collect(),
+            rings: Vec::new(),
+            n_held: 0,
+            record_failure: None,
+            source_failure: None,
+        }
+    }
+}

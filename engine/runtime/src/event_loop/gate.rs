@@ -1,0 +1,192 @@
+//! The one way into the engine and out of it: handle, record, send.
+//!
+//! Nothing leaves before it is recorded. While recording fails nothing but cancels leaves, the
+//! engine is kept halted, and it is told of each request that was not sent.
+
+use std::collections::VecDeque;
+
+use tercel_core::{
+    Approved, Command, Effect, Event, ExecutionReport, Nanos, OrderRequest, RejectReason,
+    ReportKind, Scope, TradingState,
+};
+use tercel_sim::Observer;
+
+use super::EventLoop;
+use crate::clock::Clock;
+use crate::port::Port;
+use crate::recorder::{RecordFailure, Recorder, Ticket};
+use crate::source::MarketSource;
+
+/// What stands between the engine's wishes and the port.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// Why nothing but cancels leaves, while that is so.
+    pub(super) failure: Option<RecordFailure>,
+    /// Requests that wait until their records are durable, oldest first.
+    held: VecDeque<Held>,
+    /// Requests that were not sent and of which the engine is to be told.
+    unsent: VecDeque<OrderRequest>,
+}
+
+#[derive(Debug)]
+struct Held {
+    ticket: Ticket,
+    request: Approved<OrderRequest>,
+}
+
+impl Gate {
+    /// Returns how many requests wait for their records.
+    pub(super) fn n_held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Returns whether something of this order waits, which whatever follows must not overtake.
+    fn is_holding(&self, request: &OrderRequest) -> bool {
+        self.held.iter().any(|held| held.request.id() == request.id())
+    }
+
+    /// Takes a request that may not leave. Returns it if it may after all: a cancel of an order that
+    /// is at the venue, for it shrinks what is at risk.
+    fn keep_back(&mut self, request: Approved<OrderRequest>) -> Option<Approved<OrderRequest>> {
+        let is_new = |other: &OrderRequest| matches!(other, OrderRequest::New { .. });
+        // An order that never left ends with its refusal; whatever was to change it is void.
+        if self.unsent.iter().any(|unsent| is_new(unsent) && unsent.id() == request.id()) {
+            return None;
+        }
+        if matches!(*request, OrderRequest::Cancel { .. }) {
+            return Some(request);
+        }
+        self.unsent.push_back(*request);
+        None
+    }
+}
+
+impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, P, R, O, S> {
+    /// Gives the engine an event; after a failure to record also what follows from that.
+    pub(super) fn handle(&mut self, event: &Event) {
+        self.step(event);
+        if self.gate.failure.is_some() {
+            self.stay_halted();
+        }
+    }
+
+    /// Lets the recorder look after itself, and requests leave whose records have become durable.
+    pub(super) fn tend(&mut self) {
+        match self.parts.recorder.tend(self.seq, self.time, &self.parts.engine) {
+            // The engine stays halted: to trade again is a decision, not a consequence.
+            Ok(()) => self.gate.failure = None,
+            Err(failure) => {
+                self.fail(failure);
+                self.stay_halted();
+            }
+        }
+        while let Some(held) = self.gate.held.front()
+            && self.parts.recorder.may_leave(&held.request, held.ticket)
+        {
+            let request = held.request;
+            self.gate.held.pop_front();
+            self.leave(request);
+        }
+    }
+
+    /// One call of the engine: handle, record, send.
+    fn step(&mut self, event: &Event) {
+        self.seq.0 += 1;
+        // A market event happens when it was received, not when its turn came: then the run can be
+        // executed again from the market data and the journal of everything else.
+        self.now = self.now.max(match event {
+            Event::Market(market) => market.received_at,
+            _ => self.time,
+        });
+        let parts = &mut self.parts;
+        parts.engine.handle(self.seq, self.now, event, &mut self.effects);
+        let recorded = parts.recorder.record(self.seq, self.now, event, self.effects.as_slice());
+        let ticket = recorded.unwrap_or_else(|failure| {
+            self.fail(failure);
+            Ticket::default()
+        });
+        if let Event::Execution(report) = event {
+            self.parts.observer.on_report(self.now, report, &self.parts.engine);
+        }
+        if !self.effects.is_empty() {
+            self.send(ticket);
+        }
+    }
+
+    #[inline(never)]
+    fn send(&mut self, ticket: Ticket) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.as_slice() {
+            match effect {
+                Effect::Send(request) => self.request(*request, ticket),
+                Effect::Resync(instrument) => self.parts.port.resync(*instrument, self.time),
+                Effect::Remember { .. } | Effect::Notice(_) => {}
+            }
+        }
+        let parts = &mut self.parts;
+        parts.observer.on_effects(self.seq, self.now, effects.as_slice(), &parts.engine);
+        effects.clear();
+        self.effects = effects;
+    }
+
+    fn request(&mut self, request: Approved<OrderRequest>, ticket: Ticket) {
+        if self.gate.failure.is_some() {
+            if let Some(cancel) = self.gate.keep_back(request) {
+                self.leave(cancel);
+            }
+            return;
+        }
+        let is_cancel = matches!(*request, OrderRequest::Cancel { .. });
+        let may_leave = is_cancel || self.parts.recorder.may_leave(&request, ticket);
+        if may_leave && !self.gate.is_holding(&request) {
+            self.leave(request);
+        } else {
+            self.gate.held.push_back(Held { ticket, request });
+        }
+    }
+
+    fn leave(&mut self, request: Approved<OrderRequest>) {
+        self.summary.n_requests += 1;
+        self.parts.port.send(request, self.time);
+    }
+
+    /// Takes note that recording fails: what waits for its record will not leave.
+    #[cold]
+    fn fail(&mut self, failure: RecordFailure) {
+        self.gate.failure = Some(failure);
+        while let Some(held) = self.gate.held.pop_front() {
+            if let Some(cancel) = self.gate.keep_back(held.request) {
+                self.leave(cancel);
+            }
+        }
+    }
+
+    /// Keeps the engine halted and tells it what was not sent.
+    #[cold]
+    fn stay_halted(&mut self) {
+        // Again after each command that would let it trade: without a record it may not.
+        if self.parts.engine.state().scope.state != TradingState::Halted {
+            self.step(&Event::Command(Command::Kill(Scope::Engine)));
+        }
+        // Ends, because a halted engine gives no new orders to be refused.
+        while let Some(request) = self.gate.unsent.pop_front() {
+            self.step(&Event::Execution(refusal(&request, self.time)));
+        }
+    }
+}
+
+/// Returns the report of a request that was not sent.
+fn refusal(request: &OrderRequest, now: Nanos) -> ExecutionReport {
+    let (order, account, instrument, kind) = match *request {
+        OrderRequest::New { id, account, spec, .. } => {
+            (id, account, spec.instrument, ReportKind::Rejected(RejectReason::Other))
+        }
+        OrderRequest::Replace { id, account, instrument, .. } => {
+            (id, account, instrument, ReportKind::ReplaceRejected(RejectReason::Other))
+        }
+        OrderRequest::Cancel { id, account, instrument } => {
+            (id, account, instrument, ReportKind::CancelRejected(RejectReason::Other))
+        }
+    };
+    ExecutionReport { order, account, instrument, venue_at: now, received_at: now, kind }
+}
