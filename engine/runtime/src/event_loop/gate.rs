@@ -120,7 +120,11 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             match effect {
                 Effect::Send(request) => self.request(*request, ticket),
                 Effect::Resync(instrument) => self.parts.port.resync(*instrument, self.time),
-                Effect::Remember { .. } | Effect::Notice(_) => {}
+                // For the record and for who watches.
+                Effect::Remember { .. }
+                | Effect::SetTimer { .. }
+                | Effect::CancelTimer { .. }
+                | Effect::Notice(_) => {}
             }
         }
         let parts = &mut self.parts;
