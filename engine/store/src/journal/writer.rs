@@ -248,16 +248,44 @@ impl Journal {
         }
     }
 
+    /// Hands over a snapshot that was encoded elsewhere, by [`codec::encode`], without copying it.
+    /// Returns its ticket.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::record`]; [`JournalError::Misplaced`] if the bytes are not those of a snapshot.
+    /// The bytes are gone then.
+    pub fn encoded_snapshot(&mut self, bytes: Vec<u8>) -> Result<u64, JournalError> {
+        if !matches!(codec::kind(&bytes), Ok(codec::Kind::Snapshot)) {
+            return Err(JournalError::Misplaced { what: "all but a snapshot" });
+        }
+        self.shared.check()?;
+        self.put_aside(bytes)?;
+        Ok(self.handed_over())
+    }
+
     /// Leases the next `n` order numbers. Returns when the lease is durable.
     ///
     /// No number is ever leased twice in one journal, whatever happens to the process: numbers that a
-    /// crash left unused stay unused. Waits for the disk, so the engine's thread leases ahead of need.
+    /// crash left unused stay unused. Waits for the disk; see [`Journal::lease_ahead`].
     ///
     /// # Errors
     ///
     /// As [`Journal::entry`]; [`JournalError::IdsExhausted`] if the run has no `n` numbers left. The
     /// lease is then not given out, whatever the file says later.
     pub fn lease(&mut self, n: u32) -> Result<Range<u64>, JournalError> {
+        let (ids, ticket) = self.lease_ahead(n)?;
+        self.wait_durable(ticket, Duration::MAX)?;
+        Ok(ids)
+    }
+
+    /// Hands over a lease of the next `n` order numbers without waiting. Returns them and the lease's
+    /// ticket: none of them may be used before that is durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::lease`].
+    pub fn lease_ahead(&mut self, n: u32) -> Result<(Range<u64>, u64), JournalError> {
         let from = self.lease_end;
         let to = from + u64::from(n);
         let most = ClientOrderId::COUNTER_MAX + 1;
@@ -266,8 +294,7 @@ impl Journal {
         }
         let ticket = self.put(&Record::IdLease { from, to })?;
         self.lease_end = to;
-        self.wait_durable(ticket, Duration::MAX)?;
-        Ok(from..to)
+        Ok((from..to, ticket))
     }
 
     /// Returns how many records are durable: those whose tickets are not above it.
@@ -339,7 +366,7 @@ impl Journal {
         let capacity = self.ring.buffer().capacity();
         // A large record would keep small ones out of the ring for long, or never fit.
         if len > capacity / 4 {
-            self.hand_over_aside(len)?;
+            self.put_aside(self.frame[4..].to_vec())?;
         } else {
             let prefix = u32::try_from(len).expect("smaller than the ring");
             self.frame[..4].copy_from_slice(&prefix.to_le_bytes());
@@ -347,21 +374,27 @@ impl Journal {
                 return Err(JournalError::Full { capacity });
             }
         }
+        Ok(self.handed_over())
+    }
+
+    /// Counts a record that was handed over. Returns its ticket.
+    fn handed_over(&mut self) -> u64 {
         self.n_records += 1;
         if self.mode == JournalMode::Durable {
             self.wake();
         }
-        Ok(self.n_records)
+        self.n_records
     }
 
     #[cold]
-    fn hand_over_aside(&mut self, len: usize) -> Result<(), JournalError> {
+    fn put_aside(&mut self, record: Vec<u8>) -> Result<(), JournalError> {
+        let len = record.len();
         if len > RECORD_MAX {
             return Err(JournalError::TooLarge { len, max: RECORD_MAX });
         }
         let capacity = self.ring.buffer().capacity();
         let full = JournalError::Full { capacity };
-        if self.shared.put_aside(self.frame[4..].to_vec()).is_err() {
+        if self.shared.put_aside(record).is_err() {
             return Err(full);
         }
         self.ring.push_entire_slice(&ASIDE.to_le_bytes()).map_err(|_| {

@@ -1,7 +1,6 @@
 //! The journal as its callers see it: what is handed over comes back, what is damaged is named.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-mod disk;
 mod power;
 
 use std::time::Duration;
@@ -11,13 +10,12 @@ use tercel_core::{
     Command, Effect, Effects, Engine, Event, InstrumentId, Nanos, Notice, OrderRequest, OrderSpec,
     Price, Quantity, RiskLimits, Scope, Seq, Side, StrategyId, Value,
 };
+use tercel_store::journal::codec::encode;
 use tercel_store::journal::{
     Entry, Journal, JournalError, JournalMode, JournalOptions, JournalReader, Record,
     RecordedEffect, RunStart,
 };
-use tercel_testkit::{Random, Strings, engine_config, level, linear};
-
-use disk::{Disk, DiskFaults};
+use tercel_testkit::{Disk, DiskFaults, Random, Strings, engine_config, level, linear};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -297,6 +295,45 @@ fn leases_never_overlap_and_end_with_the_run() {
     }
     assert!(matches!(journal.lease(u32::MAX), Err(JournalError::IdsExhausted { .. })));
     assert!(matches!(journal.lease(0), Err(JournalError::IdsExhausted { .. })));
+}
+
+#[test]
+fn a_lease_ahead_of_need_does_not_wait_and_is_told_when_it_counts() {
+    let disk = disk();
+    let mut journal =
+        Journal::create_on(disk.backend(), start(), JournalOptions::default()).unwrap();
+    assert_eq!(journal.lease(10).unwrap(), 0..10);
+    disk.hold();
+    let (ids, ticket) = journal.lease_ahead(10).unwrap();
+    assert_eq!(ids, 10..20);
+    assert!(journal.durable_through() < ticket);
+    disk.release();
+    journal.wait_durable(ticket, SOON).unwrap();
+    drop(journal);
+    assert_eq!(JournalReader::open_on(disk.backend()).unwrap().last_lease(), Some(10..20));
+}
+
+#[test]
+fn a_snapshot_encoded_elsewhere_is_one_like_any_other() {
+    let disk = disk();
+    let mut journal =
+        Journal::create_on(disk.backend(), start(), JournalOptions::default()).unwrap();
+    fill(&mut journal, 3);
+    let (seq, bytes) = (Seq(3), vec![7; 100_000]);
+    let record = Record::Snapshot { seq, state_hash: 9, n_before: 4, bytes: bytes.clone() };
+    let mut encoded = Vec::new();
+    encode(&record, &mut encoded);
+    assert_eq!(journal.encoded_snapshot(encoded).unwrap(), 5);
+    put(&mut journal, 4).unwrap();
+    encoded = Vec::new();
+    encode(&Record::IdLease { from: 0, to: 9 }, &mut encoded);
+    let refused = journal.encoded_snapshot(encoded);
+    assert!(matches!(refused, Err(JournalError::Misplaced { .. })), "{refused:?}");
+    journal.end(Seq(4), 0, "done").unwrap();
+    let reader = JournalReader::open_on(disk.backend()).unwrap();
+    assert_eq!(read(&reader)[4], record);
+    assert_eq!(reader.last_snapshot().unwrap().unwrap().bytes, bytes);
+    assert_eq!(reader.verify().unwrap().n_records, 7);
 }
 
 #[test]

@@ -7,9 +7,8 @@ use tercel_store::journal::{
     Entry, Journal, JournalError, JournalMode, JournalOptions, JournalReader, Record,
     RecordedEffect,
 };
-use tercel_testkit::Random;
+use tercel_testkit::{Disk, DiskFaults, Random};
 
-use crate::disk::{Disk, DiskFaults};
 use crate::{SOON, log, read, start};
 
 /// Seeds of a test run; each loses power several times.

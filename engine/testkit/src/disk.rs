@@ -1,25 +1,26 @@
-//! A disk in memory that can lose power, fail, fill up and lie, for tests of the journal.
+//! A disk in memory that can lose power, fail, fill up, hang and lie.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use tercel_store::journal::StorageBackend;
-use tercel_testkit::Random;
+use redb::StorageBackend;
+
+use crate::random::Random;
 
 /// What a disk writes whole or not at all.
 const SECTOR: usize = 512;
 
 /// What goes wrong, and when. Operations are writes, syncs and changes of length.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct DiskFaults {
+pub struct DiskFaults {
     /// The power goes before this operation: it and all later ones fail.
-    pub(crate) cut_at: Option<u64>,
+    pub cut_at: Option<u64>,
     /// This operation fails; later ones work.
-    pub(crate) fail_at: Option<u64>,
+    pub fail_at: Option<u64>,
     /// Every so many syncs one is answered, but not done.
-    pub(crate) ignore_every: Option<u64>,
+    pub ignore_every: Option<u64>,
     /// Bytes that there is room for.
-    pub(crate) capacity: Option<u64>,
+    pub capacity: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -48,16 +49,18 @@ struct State {
 
 /// A disk. Clones are the same disk.
 #[derive(Clone, Debug)]
-pub(crate) struct Disk(Arc<(Mutex<State>, Condvar)>);
+pub struct Disk(Arc<(Mutex<State>, Condvar)>);
 
 impl Disk {
     /// Returns an empty disk whose accidents follow from `seed`.
-    pub(crate) fn new(seed: u64, faults: DiskFaults) -> Self {
+    #[must_use]
+    pub fn new(seed: u64, faults: DiskFaults) -> Self {
         Self::with_content(Vec::new(), seed, faults)
     }
 
     /// Returns a disk that holds `content`.
-    pub(crate) fn with_content(content: Vec<u8>, seed: u64, faults: DiskFaults) -> Self {
+    #[must_use]
+    pub fn with_content(content: Vec<u8>, seed: u64, faults: DiskFaults) -> Self {
         let state = State {
             synced: content.clone(),
             changes: Vec::new(),
@@ -74,18 +77,19 @@ impl Disk {
     }
 
     /// Returns a handle for one opening of the database.
-    pub(crate) fn backend(&self) -> DiskHandle {
+    #[must_use]
+    pub fn backend(&self) -> DiskHandle {
         DiskHandle { disk: self.clone(), generation: self.state().generation }
     }
 
     /// Loses power: nothing works until [`Disk::power_cut`].
-    pub(crate) fn power_off(&self) {
+    pub fn power_off(&self) {
         self.state().is_dead = true;
     }
 
     /// Loses power and comes back with other faults: each sector written since the last sync is there
     /// or not, each change of length likewise.
-    pub(crate) fn power_cut(&self, faults: DiskFaults) {
+    pub fn power_cut(&self, faults: DiskFaults) {
         let mut guard = self.state();
         let state = &mut *guard;
         let mut survived = std::mem::take(&mut state.synced);
@@ -119,36 +123,37 @@ impl Disk {
     }
 
     /// Lets syncs wait until [`Disk::release`].
-    pub(crate) fn hold(&self) {
+    pub fn hold(&self) {
         self.state().is_held = true;
     }
 
     /// Lets syncs go on.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         self.state().is_held = false;
         self.0.1.notify_all();
     }
 
     /// Sets what goes wrong from now on; operations count from here.
-    pub(crate) fn set_faults(&self, faults: DiskFaults) {
+    pub fn set_faults(&self, faults: DiskFaults) {
         let mut state = self.state();
         state.faults = faults;
         state.n_operations = 0;
     }
 
     /// Returns what reads see.
-    pub(crate) fn content(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn content(&self) -> Vec<u8> {
         self.state().current.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.0.lock().unwrap()
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One opening of a [`Disk`].
 #[derive(Debug)]
-pub(crate) struct DiskHandle {
+pub struct DiskHandle {
     disk: Disk,
     generation: u64,
 }
@@ -181,7 +186,7 @@ impl DiskHandle {
 }
 
 fn index(offset: u64) -> usize {
-    usize::try_from(offset).unwrap()
+    usize::try_from(offset).expect("a disk in memory")
 }
 
 impl StorageBackend for DiskHandle {
@@ -207,7 +212,7 @@ impl StorageBackend for DiskHandle {
     fn sync_data(&self) -> Result<(), io::Error> {
         let mut state = self.change(0)?;
         while state.is_held {
-            state = self.disk.0.1.wait(state).unwrap();
+            state = self.disk.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.n_syncs += 1;
         if state.faults.ignore_every.is_some_and(|every| state.n_syncs % every == 0) {
