@@ -94,7 +94,7 @@ fn wrong_input_is_told_with_its_remedy_and_code_two() {
     for (arguments, wanted) in [
         (vec!["backtest", "--set", "fast"], "NAME=VALUE"),
         (vec!["backtest", "--set", "quantty=1"], "quantity"),
-        (vec!["backtest", "--config", config.to_str().unwrap()], "line 2"),
+        (vec!["backtest", "--config", config.to_str().unwrap()], "x.toml:2: unknown key `leverge`"),
         (vec!["backtest", "--data", "no/such/file.csv"], "no/such/file.csv"),
         (vec!["inspect", garbage.to_str().unwrap()], "not a format known"),
         (vec!["check", "strategy.py"], ".luau"),
@@ -121,6 +121,24 @@ fn a_new_script_of_either_language_is_sound_and_runs() {
         let output = tercel(&["backtest", "--script", &path, "--minutes", "30", "--json"]);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+#[test]
+fn a_written_configuration_is_sound_once_its_script_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().display().to_string();
+    let path = folder.path().join("tercel.toml").display().to_string();
+    assert_eq!(tercel(&["config", "init", "--out", &path]).status.code(), Some(0));
+    assert_eq!(tercel(&["config", "init", "--out", &path]).status.code(), Some(2));
+    let without = tercel(&["config", "check", &path, "--json"]);
+    assert_eq!(without.status.code(), Some(1));
+    assert!(json(&without)["error"].as_str().unwrap().contains("my_strategy.luau cannot be read"));
+    tercel(&["new", "my_strategy", "--folder", &root]);
+    let checked = tercel(&["config", "check", &path, "--json"]);
+    let value = json(&checked);
+    assert_eq!((checked.status.code(), &value["ok"]), (Some(0), &Value::from(true)), "{value}");
+    assert_eq!(value["strategies"][0]["symbols"][0], "BTCUSDT");
+    assert_eq!(value["config"]["journal"]["mode"], "async");
 }
 
 #[test]

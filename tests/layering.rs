@@ -16,8 +16,14 @@ fn rules() -> BTreeMap<&'static str, Rule> {
     const CORE: &[&str] = &["arrayvec", "rust_decimal", "thiserror"];
     const SIM: &[&str] = &["tercel-core", "tercel-indicators"];
     const RUNTIME: &[&str] = &["tercel-core", "tercel-script", "tercel-sim", "tercel-store"];
-    const ROOT: &[&str] =
-        &["tercel-core", "tercel-indicators", "tercel-script", "tercel-sim", "tercel-store"];
+    const ROOT: &[&str] = &[
+        "tercel-core",
+        "tercel-indicators",
+        "tercel-runtime",
+        "tercel-script",
+        "tercel-sim",
+        "tercel-store",
+    ];
     BTreeMap::from([
         ("tercel-core", Rule { ours: &[], foreign: Some(CORE) }),
         ("tercel-indicators", Rule { ours: &[], foreign: Some(&["ta-lib", "thiserror"]) }),

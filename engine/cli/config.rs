@@ -1,16 +1,18 @@
 //! The configuration file of a backtest: strict TOML, every key optional.
 //!
-//! Unknown keys are refused with line and column; amounts are decimals in quotes, so that no value
-//! goes through a float.
+//! Unknown keys are refused with their line; amounts are decimals in quotes, so that no value goes
+//! through a float.
 
 use std::path::Path;
 
 use anyhow::Context;
 use rust_decimal::Decimal;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tercel_core::{Instrument, Nanos, Notional, Quantity, RiskLimits};
+use tercel_script::Language;
 
 use crate::exit::{Blame, Outcome, input};
+use crate::toml_file::{TomlFile, amount, some_amount};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -24,12 +26,14 @@ pub(crate) struct Config {
 }
 
 /// `[account]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AccountSection {
     /// What it holds of the quote currency at the start.
+    #[serde(deserialize_with = "amount")]
     pub(crate) quote: Decimal,
     /// What it holds of the base currency at the start.
+    #[serde(deserialize_with = "amount")]
     pub(crate) base: Decimal,
     /// Notional of perpetuals per unit of margin.
     pub(crate) leverage: u32,
@@ -49,7 +53,7 @@ impl Default for AccountSection {
 }
 
 /// `[limits.strategy]`, `[limits.account]`, `[limits.engine]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LimitsSection {
     pub(crate) strategy: Limits,
@@ -58,26 +62,32 @@ pub(crate) struct LimitsSection {
 }
 
 /// Limits of one scope.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
+    #[serde(deserialize_with = "some_amount")]
     order_quantity: Option<Decimal>,
+    #[serde(deserialize_with = "some_amount")]
     order_notional: Option<Decimal>,
+    #[serde(deserialize_with = "some_amount")]
     position: Option<Decimal>,
+    #[serde(deserialize_with = "some_amount")]
     gross_exposure: Option<Decimal>,
     price_collar_bps: Option<u32>,
     open_orders: Option<u32>,
     orders_per_second: Option<u32>,
     orders_per_day: Option<u32>,
     cancels_per_100_orders: Option<u32>,
+    #[serde(deserialize_with = "some_amount")]
     daily_loss: Option<Decimal>,
+    #[serde(deserialize_with = "some_amount")]
     drawdown: Option<Decimal>,
     cooldown_ms: Option<u32>,
     trades_per_day: Option<u32>,
 }
 
 /// `[venue]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct VenueSection {
     /// `pessimistic`, `probabilistic` or `fifo`.
@@ -85,14 +95,18 @@ pub(crate) struct VenueSection {
     /// Power of the probabilistic model.
     pub(crate) queue_power: Option<u32>,
     /// Time of a request's way to the venue, in milliseconds.
+    #[serde(deserialize_with = "some_amount")]
     pub(crate) request_latency_ms: Option<Decimal>,
     /// Time of an answer's way back, in milliseconds.
+    #[serde(deserialize_with = "some_amount")]
     pub(crate) answer_latency_ms: Option<Decimal>,
     /// Recorded latencies to interpolate, as CSV `time_ns,request_ns,answer_ns`.
     pub(crate) latency_file: Option<std::path::PathBuf>,
     /// Fee of a maker fill as a fraction of notional.
+    #[serde(deserialize_with = "some_amount")]
     pub(crate) maker_fee: Option<Decimal>,
     /// Fee of a taker fill as a fraction of notional.
+    #[serde(deserialize_with = "some_amount")]
     pub(crate) taker_fee: Option<Decimal>,
     /// Fees by turnover.
     pub(crate) fee_tiers: Vec<FeeTier>,
@@ -105,19 +119,22 @@ pub(crate) struct VenueSection {
 }
 
 /// One of `[[venue.fee_tiers]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FeeTier {
     /// Turnover from which it holds, in quote.
+    #[serde(deserialize_with = "amount")]
     pub(crate) turnover: Decimal,
     /// Maker fee.
+    #[serde(deserialize_with = "amount")]
     pub(crate) maker: Decimal,
     /// Taker fee.
+    #[serde(deserialize_with = "amount")]
     pub(crate) taker: Decimal,
 }
 
 /// How a resting order's place in the queue is estimated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum QueueModel {
     /// Only trades move it forward.
@@ -130,7 +147,7 @@ pub(crate) enum QueueModel {
 }
 
 /// `[script]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ScriptSection {
     /// Fuel of one call.
@@ -160,17 +177,44 @@ impl Default for RunSection {
 impl Config {
     /// Reads a configuration file, or returns the defaults without one.
     pub(crate) fn read(path: Option<&Path>) -> Outcome<Self> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        let shown = path.display();
-        let text = std::fs::read_to_string(path).with_context(|| format!("read {shown}"));
-        let text = text.or_input()?;
-        toml::from_str(&text)
-            .map_err(|error| anyhow::anyhow!("{shown}: {}", error.to_string().trim_end()))
-            .or_input()
+        path.map_or_else(|| Ok(Self::default()), |path| TomlFile::read(path)?.parse())
+    }
+}
+
+impl ScriptSection {
+    /// Returns what one call of a script may use up.
+    pub(crate) fn limits(&self, language: Language) -> tercel_script::Limits {
+        let mut limits = tercel_script::Limits::of(language);
+        if let Some(fuel) = self.fuel {
+            limits.fuel = fuel;
+        }
+        if let Some(megabytes) = self.memory_mb {
+            limits.memory = megabytes as usize * (1 << 20);
+        }
+        limits
     }
 }
 
 impl Limits {
+    /// Returns these limits, and the other's where there are none.
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        Self {
+            order_quantity: self.order_quantity.or(other.order_quantity),
+            order_notional: self.order_notional.or(other.order_notional),
+            position: self.position.or(other.position),
+            gross_exposure: self.gross_exposure.or(other.gross_exposure),
+            price_collar_bps: self.price_collar_bps.or(other.price_collar_bps),
+            open_orders: self.open_orders.or(other.open_orders),
+            orders_per_second: self.orders_per_second.or(other.orders_per_second),
+            orders_per_day: self.orders_per_day.or(other.orders_per_day),
+            cancels_per_100_orders: self.cancels_per_100_orders.or(other.cancels_per_100_orders),
+            daily_loss: self.daily_loss.or(other.daily_loss),
+            drawdown: self.drawdown.or(other.drawdown),
+            cooldown_ms: self.cooldown_ms.or(other.cooldown_ms),
+            trades_per_day: self.trades_per_day.or(other.trades_per_day),
+        }
+    }
+
     /// Converts to the engine's units. Quantities are in lots, so all instruments must share one.
     pub(crate) fn to_risk(&self, scope: &str, instruments: &[Instrument]) -> Outcome<RiskLimits> {
         let lots = |key: &str, value: Option<Decimal>| -> Outcome<Option<Quantity>> {
@@ -215,15 +259,15 @@ impl Limits {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Config, String> {
-        toml::from_str(text).map_err(|error| error.to_string())
+    fn parse(text: &str) -> Outcome<Config> {
+        TomlFile::of_text("x.toml", text).parse()
     }
 
     #[test]
     fn unknown_keys_are_refused_with_their_line() {
-        let error = parse("[account]\nquote = \"5\"\nleverge = 3\n").unwrap_err();
-        assert!(error.contains("line 3"), "{error}");
-        assert!(error.contains("leverge") && error.contains("leverage"), "{error}");
+        let error = parse("[account]\nquote = \"5\"\nleverge = 3\n").unwrap_err().to_string();
+        assert!(error.starts_with("x.toml:3: unknown key `leverge` in [account]"), "{error}");
+        assert!(error.contains("did you mean `leverage`?"), "{error}");
     }
 
     #[test]

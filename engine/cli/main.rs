@@ -7,13 +7,18 @@ mod exit;
 mod progress;
 mod report;
 mod script_log;
+#[expect(dead_code, reason = "the server reads the rest of it")]
+mod server_config;
 mod timing;
+mod toml_file;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{backtest, bench, check, import, indicators, inspect, new};
+use crate::commands::{
+    backtest, bench, check, config as config_command, import, indicators, inspect, new,
+};
 
 /// A low-latency trading engine whose strategies are scripts.
 ///
@@ -34,6 +39,7 @@ enum Command {
     New(new::Args),
     Indicators(indicators::Args),
     Bench(bench::Args),
+    Config(config_command::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +53,7 @@ fn main() -> ExitCode {
         Command::New(args) => new::run(&args),
         Command::Indicators(args) => indicators::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Config(args) => config_command::run(&args),
     };
     match outcome {
         Ok(answer) => answer.into(),

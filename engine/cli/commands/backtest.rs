@@ -13,7 +13,7 @@ use tercel_core::{
     AccountConfig, AccountId, Engine, EngineConfig, Instrument, Nanos, Notional, RiskLimits,
     SeriesConfig, SeriesId, Strategy, StrategyConfig,
 };
-use tercel_script::{Binding, Language, Limits, ParamValues, Script, Source};
+use tercel_script::{Binding, Language, ParamValues, Script, Source};
 use tercel_sim::metrics::{Recorder, RecorderLimits, Recording};
 use tercel_sim::{
     Backtest, BacktestOptions, BarOptions, EffectsHash, FeeModel, FeeTier, LatencyModel,
@@ -101,7 +101,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     // A report shows every call's latency; else a sample of them is enough, and cheaper.
     let every = if args.report.is_some() { 1 } else { SAMPLED };
     let engine = plan.engine(&config, |strategy| times.timed(strategy, every))?;
-    let venue = SimVenue::new(&plan.instruments, venue_options(&config)?).or_input()?;
+    let venue = SimVenue::new(&plan.instruments, venue_options(&config.venue)?).or_input()?;
     let mut limits = RecorderLimits::default();
     if args.trades.is_some() || args.trips.is_some() {
         // A file of every fill needs every fill; the page and the sums do with the first ones.
@@ -262,16 +262,7 @@ struct Run {
 
 /// Reads a script, or takes the shipped one.
 pub(crate) fn load_script(path: Option<&Path>, config: &Config) -> Outcome<Script> {
-    let limits = |language| {
-        let mut limits = Limits::of(language);
-        if let Some(fuel) = config.script.fuel {
-            limits.fuel = fuel;
-        }
-        if let Some(megabytes) = config.script.memory_mb {
-            limits.memory = megabytes as usize * (1 << 20);
-        }
-        limits
-    };
+    let limits = |language| config.script.limits(language);
     match path {
         Some(path) => {
             let language = Language::of(path).ok_or_else(|| {
@@ -299,7 +290,10 @@ fn assignment(text: &str) -> Outcome<(&str, &str)> {
 }
 
 /// Puts the configured fees into the instruments, where risk sees them too.
-fn with_fees(mut instruments: Vec<Instrument>, venue: &config::VenueSection) -> Vec<Instrument> {
+pub(crate) fn with_fees(
+    mut instruments: Vec<Instrument>,
+    venue: &config::VenueSection,
+) -> Vec<Instrument> {
     for instrument in &mut instruments {
         let mut spec = instrument.spec.clone();
         spec.maker_fee = venue.maker_fee.unwrap_or(spec.maker_fee);
@@ -334,8 +328,7 @@ fn traded_instruments(script: &Script, instruments: &[Instrument]) -> Outcome<Ve
 /// One call in so many is timed when no report is asked for.
 const SAMPLED: u32 = 64;
 
-pub(crate) fn venue_options(config: &Config) -> Outcome<VenueOptions> {
-    let venue = &config.venue;
+pub(crate) fn venue_options(venue: &config::VenueSection) -> Outcome<VenueOptions> {
     let mut options = VenueOptions {
         queue: match venue.queue {
             config::QueueModel::Pessimistic => QueueModel::Pessimistic,

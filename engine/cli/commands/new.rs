@@ -30,7 +30,8 @@ enum Lang {
     Rhai,
 }
 
-const LUA: &str = include_str!("../templates/new.luau");
+/// What a new script in Lua is.
+pub(crate) const LUA: &str = include_str!("../templates/new.luau");
 const RHAI: &str = include_str!("../templates/new.rhai");
 
 pub(crate) fn run(args: &Args) -> Outcome {

@@ -178,7 +178,7 @@ impl Workload {
         let mut config = Config::default();
         config.account.quote = Decimal::from(100_000_000);
         let engine = self.engine(variant, &config)?;
-        let venue = SimVenue::new(&self.instruments, venue_options(&config)?).or_input()?;
+        let venue = SimVenue::new(&self.instruments, venue_options(&config.venue)?).or_input()?;
         let mut test = Backtest::new(engine, venue, BacktestOptions::default());
         let mut counts = Counts::default();
         let (cpu, wall) = (cpu_seconds(), Instant::now());
