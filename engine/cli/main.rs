@@ -4,6 +4,8 @@ mod commands;
 mod config;
 mod data;
 mod exit;
+#[cfg_attr(not(test), expect(dead_code, reason = "the server logs"))]
+mod logging;
 mod progress;
 mod report;
 mod script_log;
