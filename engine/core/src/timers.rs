@@ -36,6 +36,12 @@ impl Timers {
         self.items.retain(|timer| &*timer.name != name);
     }
 
+    /// Returns the timer of this name. O(timers).
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Timer> {
+        self.items.iter().find(|timer| &*timer.name == name)
+    }
+
     /// Returns when the next timer fires.
     #[must_use]
     pub fn next_at(&self) -> Option<Nanos> {

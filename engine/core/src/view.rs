@@ -12,6 +12,7 @@ use crate::orders::Order;
 use crate::position::Position;
 use crate::state::{Balance, Market, State, StrategyState};
 use crate::strategy::Trade;
+use crate::timers::Timer;
 use crate::value::Value;
 
 /// The engine's state as one strategy may see it, at one moment.
@@ -147,6 +148,12 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn all_series(&self) -> &'a [SeriesId] {
         &self.own().series
+    }
+
+    /// Returns the strategy's timer of this name. O(timers).
+    #[must_use]
+    pub fn timer(&self, name: &str) -> Option<&'a Timer> {
+        self.own().timers.get(name)
     }
 
     /// Returns a remembered value.

@@ -21,6 +21,7 @@ mod replay_clock;
 mod ring;
 mod source;
 mod thread;
+mod version;
 
 pub use affinity::{PinError, available_cores, pin_current_thread};
 pub use clock::{Clock, ManualClock, SystemTimes, TimeSource, UtcClock};
@@ -35,3 +36,4 @@ pub use replay_clock::ReplayClock;
 pub use ring::{Receiver, RingCounters, RingStatus, Sender, ring};
 pub use source::{MarketSource, SourceFailure, SourceState};
 pub use thread::{EngineThread, Profile};
+pub use version::{Loaded, Version, VersionError};

@@ -25,6 +25,11 @@ impl Modules {
         Self { folder, texts: BTreeMap::new(), bytes_left: bytes }
     }
 
+    /// Returns modules of which the texts are known already.
+    pub(crate) const fn known(texts: BTreeMap<String, String>) -> Self {
+        Self { folder: None, texts, bytes_left: 0 }
+    }
+
     /// Stops reading files: what is known is all there is.
     pub(crate) fn seal(&mut self) {
         self.folder = None;

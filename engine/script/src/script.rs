@@ -87,16 +87,29 @@ impl Script {
     ///
     /// As [`Self::load`], reading apart.
     pub fn check(source: Source, limits: &Limits) -> Result<Self, ScriptError> {
-        let bytes = source.text.len();
-        let Some(bytes_left) = limits.source_bytes.checked_sub(bytes) else {
-            let limit = limits.source_bytes;
-            return Err(ScriptError::TooLarge { file: source.file, bytes, limit });
-        };
+        let bytes_left = room_beside(&source, limits)?;
         let folder = source.path.parent().map(|folder| match folder {
             here if here.as_os_str().is_empty() => PathBuf::from("."),
             folder => folder.to_owned(),
         });
-        let modules = Modules::reading(folder, bytes_left);
+        Self::check_with(source, Modules::reading(folder, bytes_left), limits)
+    }
+
+    /// Checks a script as it was recorded, with the texts of what it requires by name. Reads no file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check`].
+    pub fn recorded(
+        source: Source,
+        modules: BTreeMap<String, String>,
+        limits: &Limits,
+    ) -> Result<Self, ScriptError> {
+        room_beside(&source, limits)?;
+        Self::check_with(source, Modules::known(modules), limits)
+    }
+
+    fn check_with(source: Source, modules: Modules, limits: &Limits) -> Result<Self, ScriptError> {
         let binding = HostBinding::default();
         let (runtime, host, mut modules) =
             build(&source, modules, limits, StopSwitch::default(), binding)?;
@@ -186,6 +199,16 @@ impl Script {
         }
         Ok(labels)
     }
+}
+
+/// Returns how many bytes a script leaves for what it requires.
+fn room_beside(source: &Source, limits: &Limits) -> Result<usize, ScriptError> {
+    let (bytes, limit) = (source.text.len(), limits.source_bytes);
+    limit.checked_sub(bytes).ok_or_else(|| ScriptError::TooLarge {
+        file: source.file.clone(),
+        bytes,
+        limit,
+    })
 }
 
 /// Builds a machine with the script in it, its top level run.

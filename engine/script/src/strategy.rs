@@ -50,6 +50,10 @@ impl ScriptStrategy {
         for timer in &self.timers {
             let span_ns = i64::try_from(timer.every_ms).unwrap_or(i64::MAX);
             let span_ns = span_ns.saturating_mul(Nanos::MILLI);
+            // One that beats already goes on: after a restart it may be overdue, and then it fires.
+            if view.timer(&timer.name).is_some_and(|own| own.every_ns == Some(span_ns)) {
+                continue;
+            }
             let intent = Intent::SetTimer {
                 name: timer.name.as_str().into(),
                 at: view.now().plus(span_ns),

@@ -59,11 +59,12 @@ fn remembered(rig: &Rig) -> Option<f64> {
 fn take_over(rig: &mut Rig, script: &Script) {
     let manifest = script.manifest();
     let instruments = vec![instrument(0, "BTCUSDT")];
-    let series = rig.engine.series_for(&manifest.series(&instruments).unwrap()).unwrap();
+    let wanted = manifest.series(&instruments).unwrap();
+    let series = rig.engine.series_ids(&wanted).unwrap();
     let place = StrategyPlace {
         instruments: instruments.iter().map(|instrument| instrument.id).collect(),
         interest: manifest.interest(),
-        series: series.clone(),
+        series: wanted,
     };
     let params = manifest.params([]).unwrap();
     let binding = Binding { instruments, series, params, seed: 7, reload: true };
@@ -82,7 +83,7 @@ fn a_new_version_goes_on_with_what_the_old_one_remembered() {
         rig.book(0, &[(1_000, 6)], &[(1_002, 5)]);
         assert_eq!(remembered(&rig), Some(2.0), "{language:?}");
         take_over(&mut rig, &new);
-        assert!(rig.engine.state().strategies[0].timers.next_at().is_none(), "a version's own");
+        assert!(rig.engine.state().strategies[0].timers.get("beat").is_some(), "timers stay");
         rig.book(0, &[(1_000, 7)], &[(1_002, 5)]);
         assert_eq!(remembered(&rig), Some(102.0), "{language:?}");
         rig.trade(0, tercel_core::Side::Buy, 1_001, 1);

@@ -8,6 +8,7 @@
 //! The hash is 128 bits of BLAKE3: enough to find every accident and to tell two histories apart. It
 //! is no signature: who can rewrite the file can compute it as well.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What stands for all records up to one.
@@ -25,6 +26,19 @@ pub(super) const RECORD_MAX: usize = 1 << 30;
 fn hash(bytes: &[u8]) -> Hash {
     let whole = blake3::hash(bytes);
     *whole.as_bytes().first_chunk().expect("the first half of a hash")
+}
+
+/// Returns the hash that names a script: of its text, and of the names and texts of what it requires.
+#[must_use]
+pub fn source_hash(text: &str, modules: &BTreeMap<String, String>) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    let texts = modules.iter().flat_map(|(name, text)| [name.as_str(), text.as_str()]);
+    for part in [text].into_iter().chain(texts) {
+        // The length first, so that no two lists of texts look the same.
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
 }
 
 /// A block that is being filled.

@@ -44,6 +44,7 @@ mod record;
 mod shared;
 mod writer;
 
+pub use block::source_hash;
 pub use error::JournalError;
 pub use reader::{JournalReader, Records, StoredSnapshot, Verified};
 pub use record::{Entry, Record, RecordedEffect};
