@@ -147,3 +147,43 @@ pub(super) enum Misfit {
     #[error(transparent)]
     Malformed(#[from] Malformed),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heads() -> [Head; 2] {
+        let full = Head {
+            n_records: 9,
+            hash: [7; 16],
+            last_block: 5,
+            n_blocks: 3,
+            lease: Some(4..6),
+            snapshot: Some(0),
+            last_seq: Some(Seq(0)),
+            is_sealed: true,
+        };
+        [Head::empty(), full]
+    }
+
+    #[test]
+    fn a_head_reads_back() {
+        for head in heads() {
+            assert_eq!(Head::decode(&head.encode()), Some(head));
+        }
+    }
+
+    #[test]
+    fn a_head_with_any_bit_flipped_or_byte_missing_is_refused() {
+        for bytes in heads().map(|head| head.encode()) {
+            for bit in 0..bytes.len() * 8 {
+                let mut bad = bytes.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(Head::decode(&bad), None);
+            }
+            for len in 0..bytes.len() {
+                assert_eq!(Head::decode(&bytes[..len]), None);
+            }
+        }
+    }
+}

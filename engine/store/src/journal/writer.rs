@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use redb::StorageBackend;
-use rtrb::{Producer, RingBuffer};
+use rtrb::{Consumer, Producer, RingBuffer};
 use tercel_core::{ClientOrderId, Effect, Event, Nanos, Seq};
 
 use super::block::RECORD_MAX;
@@ -167,7 +167,8 @@ impl Journal {
     }
 
     fn run(file: File, head: Head, options: JournalOptions) -> Result<Self, JournalError> {
-        let (producer, consumer) = RingBuffer::new(options.ring_bytes);
+        let (mut producer, mut consumer) = RingBuffer::new(options.ring_bytes);
+        touch(&mut producer, &mut consumer);
         let shared = Arc::new(Shared::default());
         shared.raise(head.n_records);
         let (n_records, last_seq, lease_end) = (head.n_records, head.last_seq, head.lease_end());
@@ -416,6 +417,17 @@ impl Journal {
             // A panic was told as a failure.
             drop(thread.join());
         }
+    }
+}
+
+/// Goes once around the ring, so that the system finds its memory now and not under the first
+/// entries.
+fn touch(producer: &mut Producer<u8>, consumer: &mut Consumer<u8>) {
+    let zeros = vec![0; producer.buffer().capacity()];
+    if producer.push_entire_slice(&zeros).is_ok()
+        && let Ok(chunk) = consumer.read_chunk(zeros.len())
+    {
+        chunk.commit_all();
     }
 }
 

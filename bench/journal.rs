@@ -1,0 +1,132 @@
+//! The journal: what an entry costs the engine's thread, what the disk takes, and how fast a run is
+//! read back. A regression in the first is latency on every order, in the last a longer outage.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tercel_core::{
+    AccountId, AssetId, ClientOrderId, Effect, Event, ExecutionReport, Fill, InstrumentId, Nanos,
+    Notice, Price, Quantity, ReportKind, Role, Seq, StrategyId,
+};
+use tercel_store::journal::{
+    Journal, JournalError, JournalOptions, JournalReader, RunStart, codec,
+};
+
+const N_READ: u64 = 1_000_000;
+
+/// A fill and what follows from it: the common entry of a busy run, 113 bytes.
+fn fill() -> (Event, [Effect; 1]) {
+    let fill = Fill {
+        trade_id: 4_711_000_123,
+        price: Price(6_512_345),
+        qty: Quantity(25),
+        role: Role::Maker,
+        fee: rust_decimal::Decimal::new(123_456, 8),
+        fee_asset: AssetId(1),
+    };
+    let report = ExecutionReport {
+        order: ClientOrderId::new(12, 345_678),
+        account: AccountId(0),
+        instrument: InstrumentId(3),
+        venue_at: Nanos(1_760_000_000_000_000_000),
+        received_at: Nanos(1_760_000_000_000_400_000),
+        kind: ReportKind::Fill(fill),
+    };
+    let drawn =
+        Notice::Draw { strategy: StrategyId(0), plot: tercel_core::PlotId(1), value_bits: 1 << 62 };
+    (Event::Execution(report), [Effect::Notice(drawn)])
+}
+
+fn create(path: &Path) -> Journal {
+    let start =
+        RunStart { run: 12, at: Nanos(0), config: String::new(), version: "bench".to_owned() };
+    // Room for every entry of a batch: what is measured is handing over, not waiting for the disk.
+    let options = JournalOptions { ring_bytes: 256 << 20, ..JournalOptions::default() };
+    Journal::create(path, start, options).expect("a new file in an empty folder")
+}
+
+/// Hands over `n` entries, waiting where the disk does not keep up.
+fn hand_over(journal: &mut Journal, from: u64, n: u64) {
+    let (event, effects) = fill();
+    for seq in from..from + n {
+        while let Err(error) = journal.entry(Seq(seq), Nanos(5), &event, &effects) {
+            assert!(matches!(error, JournalError::Full { .. }), "{error}");
+            journal.wait_durable(journal.n_records(), Duration::MAX).expect("the disk works");
+        }
+    }
+}
+
+fn hot_side(c: &mut Criterion) {
+    let (event, effects) = fill();
+    let mut group = c.benchmark_group("journal");
+    let mut out = Vec::with_capacity(256);
+    group.bench_function("encode an entry", |b| {
+        b.iter(|| {
+            out.clear();
+            codec::encode_entry(Seq(7), Nanos(5), black_box(&event), &effects, &mut out);
+            black_box(out.len())
+        });
+    });
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut journal = create(&folder.path().join("hot"));
+    let mut next = 1;
+    group.bench_function("hand an entry over", |b| {
+        b.iter_custom(|n| {
+            let mut spent = Duration::ZERO;
+            let mut left = n;
+            while left > 0 {
+                let batch = left.min(1_000_000);
+                let began = Instant::now();
+                hand_over(&mut journal, next, batch);
+                spent += began.elapsed();
+                journal.wait_durable(journal.n_records(), Duration::MAX).expect("the disk works");
+                next += batch;
+                left -= batch;
+            }
+            spent
+        });
+    });
+    group.finish();
+}
+
+fn disk_side(c: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut group = c.benchmark_group("journal");
+    group.sample_size(10).throughput(Throughput::Elements(N_READ));
+    let mut n_files = 0;
+    group.bench_function("a million entries to disk", |b| {
+        b.iter_custom(|n| {
+            (0..n)
+                .map(|_| {
+                    let path = folder.path().join(format!("write-{n_files}"));
+                    n_files += 1;
+                    let mut journal = create(&path);
+                    let began = Instant::now();
+                    hand_over(&mut journal, 1, N_READ);
+                    journal.close().expect("the disk works");
+                    let spent = began.elapsed();
+                    std::fs::remove_file(&path).expect("a file of ours");
+                    spent
+                })
+                .sum()
+        });
+    });
+    let path = folder.path().join("read");
+    let mut journal = create(&path);
+    hand_over(&mut journal, 1, N_READ);
+    journal.close().expect("the disk works");
+    group.bench_function("open and read a million entries", |b| {
+        b.iter(|| {
+            let reader = JournalReader::open(&path).expect("written above");
+            let n =
+                reader.records().expect("readable").map(|record| record.expect("whole")).count();
+            assert_eq!(n as u64, N_READ + 1);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, hot_side, disk_side);
+criterion_main!(benches);
