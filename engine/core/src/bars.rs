@@ -8,6 +8,7 @@
 use crate::config::SeriesConfig;
 use crate::digest::Digest;
 use crate::ids::InstrumentId;
+use crate::image::{ImageError, SeriesImage, ensure};
 use crate::market::Bar;
 use crate::num::{Nanos, Price, Quantity};
 
@@ -29,6 +30,16 @@ pub enum BarSpec {
         /// How many lots; positive.
         lots: i64,
     },
+}
+
+impl BarSpec {
+    const fn is_positive(self) -> bool {
+        match self {
+            Self::Time { interval_ms } => interval_ms > 0,
+            Self::Tick { trades } => trades > 0,
+            Self::Volume { lots } => lots > 0,
+        }
+    }
 }
 
 /// A closed bar with its place in time.
@@ -85,12 +96,7 @@ impl BarSeries {
     /// If the specification's length is not positive.
     #[must_use]
     pub fn new(instrument: InstrumentId, spec: BarSpec, history: usize) -> Self {
-        let positive = match spec {
-            BarSpec::Time { interval_ms } => interval_ms > 0,
-            BarSpec::Tick { trades } => trades > 0,
-            BarSpec::Volume { lots } => lots > 0,
-        };
-        assert!(positive, "a bar's length is positive");
+        assert!(spec.is_positive(), "a bar's length is positive");
         let capacity = history.max(1);
         Self {
             instrument,
@@ -100,6 +106,53 @@ impl BarSeries {
             n_closed: 0,
             open: None,
         }
+    }
+
+    /// Returns the series as plain data.
+    pub(crate) fn image(&self) -> SeriesImage {
+        let Self { instrument, spec, history: _, capacity, n_closed, open } = self;
+        let open = open.map(|OpenBar { open_at, close_at, n_trades, bar }| {
+            (ClosedBar { open_at, close_at, bar }, n_trades)
+        });
+        SeriesImage {
+            instrument: *instrument,
+            spec: *spec,
+            capacity: *capacity as u64,
+            n_closed: *n_closed,
+            history: (0..self.len()).rev().filter_map(|back| self.get(back).copied()).collect(),
+            open,
+        }
+    }
+
+    /// Returns the series that an image is of, the one of this index.
+    pub(crate) fn from_image(
+        image: SeriesImage,
+        index: usize,
+        n_instruments: u16,
+    ) -> Result<Self, ImageError> {
+        let SeriesImage { instrument, spec, capacity, n_closed, mut history, open } = image;
+        let ensure = |holds, what| ensure(holds, "series", index, what);
+        ensure(instrument.0 < n_instruments, "its instrument is not there")?;
+        ensure(spec.is_positive(), "bars without length")?;
+        let n_kept = history.len() as u64;
+        ensure(capacity > 0 && n_kept == n_closed.min(capacity), "not the bars that it keeps")?;
+        if let Some(Ok(oldest)) = n_closed.checked_rem(n_kept).map(usize::try_from) {
+            // The next bar will take the place of the oldest one.
+            history.rotate_right(oldest);
+        }
+        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+        let open = open.map(|(ClosedBar { open_at, close_at, bar }, n_trades)| OpenBar {
+            open_at,
+            close_at,
+            n_trades,
+            bar,
+        });
+        Ok(Self { instrument, spec, history, capacity, n_closed, open })
+    }
+
+    /// Makes room for all the bars that the series keeps.
+    pub(crate) fn make_room(&mut self) {
+        self.history.reserve_exact(self.capacity - self.history.len());
     }
 
     /// Counts a trade in. Returns up to two bars that it closed: the one whose time had passed and

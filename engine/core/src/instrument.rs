@@ -137,11 +137,13 @@ impl Instrument {
                 return Err(InstrumentError::NotPositive { symbol: spec.symbol, field, value });
             }
         }
+        let lot = spec.lot.checked_mul(spec.multiplier);
         let unit = match spec.kind {
             InstrumentKind::Spot | InstrumentKind::LinearPerpetual => {
-                spec.tick * spec.lot * spec.multiplier
+                let tick_lot = spec.tick.checked_mul(spec.lot);
+                tick_lot.and_then(|unit| unit.checked_mul(spec.multiplier))
             }
-            InstrumentKind::InversePerpetual => spec.lot * spec.multiplier,
+            InstrumentKind::InversePerpetual => lot,
         };
         let too_fine = || InstrumentError::TooFine {
             symbol: spec.symbol.clone(),
@@ -149,7 +151,7 @@ impl Instrument {
             lot: spec.lot,
             multiplier: spec.multiplier,
         };
-        let unit_value = units_of(unit).filter(|units| *units > 0).ok_or_else(too_fine)?;
+        let unit_value = unit.and_then(units_of).filter(|units| *units > 0).ok_or_else(too_fine)?;
         let min_notional = units_of(spec.min_notional).map(Notional).ok_or_else(|| {
             InstrumentError::OutOfRange {
                 symbol: spec.symbol.clone(),
@@ -157,22 +159,26 @@ impl Instrument {
                 value: spec.min_notional,
             }
         })?;
-        let lots = |value: Decimal| {
-            value.to_i64().ok_or_else(|| InstrumentError::OutOfRange {
+        let lots = |value: Decimal, round: fn(&Decimal) -> Decimal| {
+            let lots = value.checked_div(spec.lot).and_then(|lots| round(&lots).to_i64());
+            lots.map(Quantity).ok_or_else(|| InstrumentError::OutOfRange {
                 symbol: spec.symbol.clone(),
                 what: "quantity",
                 value,
             })
         };
-        let min_quantity = Quantity(lots((spec.min_quantity / spec.lot).ceil())?);
+        let min_quantity = lots(spec.min_quantity, Decimal::ceil)?;
         let max_quantity = if spec.max_quantity.is_zero() {
             Quantity(i64::MAX)
         } else {
-            Quantity(lots((spec.max_quantity / spec.lot).floor())?)
+            lots(spec.max_quantity, Decimal::floor)?
         };
-        let lot_units = units_of(spec.lot * spec.multiplier).ok_or_else(too_fine)?;
-        let taker_fee_e12 =
-            (spec.taker_fee * Decimal::from(FEE_PARTS)).ceil().to_i128().unwrap_or(0);
+        let lot_units = lot.and_then(units_of).ok_or_else(too_fine)?;
+        let taker_fee_e12 = spec
+            .taker_fee
+            .checked_mul(Decimal::from(FEE_PARTS))
+            .and_then(|fee| fee.ceil().to_i128())
+            .unwrap_or(0);
         Ok(Self {
             id,
             min_quantity,

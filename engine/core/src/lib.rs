@@ -13,6 +13,7 @@ mod effect;
 mod engine;
 mod event;
 mod ids;
+mod image;
 mod instrument;
 mod intent;
 mod limits;
@@ -41,6 +42,10 @@ pub use engine::{Engine, Recovery, RecoveryError, StrategyPlace};
 pub use event::{AccountItem, AccountUpdate, Command, Event, LinkEvent, LinkState, Scope, Signal};
 pub use ids::{
     AccountId, AssetId, ClientOrderId, InstrumentId, PlotId, SeriesId, StrategyId, VenueId,
+};
+pub use image::{
+    AccountImage, BookImage, ImageError, MarketImage, OrderImage, OrdersImage, ScopeImage,
+    SeriesImage, StateImage, StrategyImage,
 };
 pub use instrument::{Instrument, InstrumentError, InstrumentKind, InstrumentSpec};
 pub use intent::{Intent, Intents, TooManyIntents};

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::digest::Digest;
 use crate::event::Scope;
 use crate::ids::InstrumentId;
+use crate::image::{Counts, ImageError, ScopeImage, ensure};
 use crate::instrument::Instrument;
 use crate::limits::{RiskLimits, TradingState};
 use crate::num::{Nanos, Notional, Price, Quantity, Side};
@@ -83,8 +84,91 @@ impl ScopeState {
         while self.recent.len() > capacity {
             self.recent.pop_front();
         }
-        self.recent.reserve_exact(capacity.saturating_sub(self.recent.len()));
         self.limits = limits;
+        self.make_room();
+    }
+
+    /// Returns the scope as plain data.
+    pub(crate) fn image(&self) -> ScopeImage {
+        let Self {
+            id: _,
+            state,
+            limits,
+            positions,
+            exposures,
+            gross,
+            open_orders,
+            today,
+            last_fill_at,
+            pnl_max,
+            net_realised,
+            recent,
+        } = self;
+        ScopeImage {
+            state: *state,
+            limits: limits.clone(),
+            positions: positions.clone(),
+            exposures: exposures.clone(),
+            gross: *gross,
+            open_orders: *open_orders,
+            today: *today,
+            last_fill_at: *last_fill_at,
+            pnl_max: *pnl_max,
+            net_realised: *net_realised,
+            recent: recent.iter().copied().collect(),
+        }
+    }
+
+    /// Returns the scope that an image is of.
+    pub(crate) fn from_image(
+        image: ScopeImage,
+        id: Scope,
+        index: usize,
+        counts: &Counts,
+    ) -> Result<Self, ImageError> {
+        let ScopeImage {
+            state,
+            limits,
+            positions,
+            exposures,
+            gross,
+            open_orders,
+            today,
+            last_fill_at,
+            pnl_max,
+            net_realised,
+            recent,
+        } = image;
+        let part = match id {
+            Scope::Strategy(_) => "scope of strategy",
+            Scope::Account(_) => "scope of account",
+            Scope::Engine => "scope of the engine",
+        };
+        let n_instruments = usize::from(counts.instruments);
+        let fits = positions.len() == n_instruments && exposures.len() == n_instruments;
+        ensure(fits, part, index, "not one position and exposure an instrument")?;
+        let most = limits.orders_per_second.map_or(0, |n| n as usize);
+        ensure(recent.len() <= most, part, index, "more sendings than its limit looks at")?;
+        Ok(Self {
+            id,
+            state,
+            limits,
+            positions,
+            exposures,
+            gross,
+            open_orders,
+            today,
+            last_fill_at,
+            pnl_max,
+            net_realised,
+            recent: recent.into(),
+        })
+    }
+
+    /// Makes room for as many sendings as the limit per second looks at.
+    pub(crate) fn make_room(&mut self) {
+        let capacity = self.limits.orders_per_second.map_or(0, |n| n as usize);
+        self.recent.reserve_exact(capacity.saturating_sub(self.recent.len()));
     }
 
     /// Returns the worst-case quantity in an instrument if `buys` and `sells` were added to what

@@ -23,6 +23,23 @@ pub struct Timer {
 }
 
 impl Timers {
+    /// Returns the timers of a list, as they are.
+    pub(crate) const fn from_list(items: Vec<Timer>) -> Self {
+        Self { items }
+    }
+
+    /// Returns the timers in the order in which they were set.
+    pub(crate) fn as_slice(&self) -> &[Timer] {
+        &self.items
+    }
+
+    /// Returns whether no two have the same name, as must be.
+    pub(crate) fn are_named_apart(&self) -> bool {
+        let mut names: Vec<_> = self.items.iter().map(|timer| &timer.name).collect();
+        names.sort_unstable();
+        names.is_sorted_by(|a, b| a < b)
+    }
+
     /// Sets a timer, replacing the one of the same name. O(timers).
     pub(crate) fn set(&mut self, timer: Timer) {
         match self.items.iter_mut().find(|other| other.name == timer.name) {

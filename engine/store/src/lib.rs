@@ -23,6 +23,7 @@ mod raw;
 mod reader;
 mod report;
 mod source;
+pub mod state;
 mod survey;
 mod tables;
 mod tape;

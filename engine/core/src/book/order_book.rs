@@ -3,6 +3,7 @@
 use crate::book::{BookState, Level, PriceLevels, Walk};
 use crate::digest::Digest;
 use crate::effect::StaleCause;
+use crate::image::{BookImage, ImageError, ensure};
 use crate::num::{Price, Quantity, Side};
 
 /// An order book by price level.
@@ -23,6 +24,31 @@ impl<L: PriceLevels> Default for Book<L> {
 }
 
 impl<L: PriceLevels> Book<L> {
+    /// Returns the book as plain data.
+    pub(crate) fn image(&self) -> BookImage {
+        BookImage {
+            seq: self.seq,
+            state: self.state,
+            bids: self.levels(Side::Buy).collect(),
+            asks: self.levels(Side::Sell).collect(),
+        }
+    }
+
+    /// Returns the book that an image is of: that of market `index`.
+    pub(crate) fn from_image(image: BookImage, index: usize) -> Result<Self, ImageError> {
+        let BookImage { seq, state, bids, asks } = image;
+        let ensure = |holds, what| ensure(holds, "book", index, what);
+        let is_better = |a: &Level, b: &Level| a.price > b.price;
+        ensure(bids.is_sorted_by(is_better), "bids that are not best first")?;
+        ensure(asks.is_sorted_by(|a, b| is_better(b, a)), "asks that are not best first")?;
+        let is_positive = |level: &Level| level.qty.0 > 0;
+        ensure(bids.iter().chain(&asks).all(is_positive), "a level without quantity")?;
+        let mut book = Self { levels: L::default(), seq, state };
+        bids.iter().for_each(|level| book.set(Side::Buy, level.price, level.qty));
+        asks.iter().for_each(|level| book.set(Side::Sell, level.price, level.qty));
+        Ok(book)
+    }
+
     /// Returns an empty book. Does not allocate.
     #[must_use]
     pub fn new() -> Self {

@@ -46,7 +46,9 @@ impl Engine {
             let configured = snapshot.strategies.len();
             return Err(ConfigError::StrategyCount { configured, given: strategies.len() });
         }
-        Ok(Self::assemble(snapshot, strategies, intents_per_call))
+        let mut state = snapshot;
+        state.make_room();
+        Ok(Self::assemble(state, strategies, intents_per_call))
     }
 
     /// Returns a list of effects with room for what one event usually gives.
@@ -251,7 +253,7 @@ impl Market {
             .for_each(|other| self.listen(other));
     }
 
-    pub(super) fn listen(&mut self, listener: Listener) {
+    pub(crate) fn listen(&mut self, listener: Listener) {
         self.interest.book |= listener.interest.book;
         self.interest.level |= listener.interest.level;
         self.interest.trade |= listener.interest.trade;

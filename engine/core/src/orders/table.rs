@@ -1,8 +1,11 @@
 //! Finds orders by id and by instrument, keeps ended ones for late reports, never grows.
 
+use std::iter;
+
 use crate::digest::Digest;
 use crate::effect::ReportRefusal;
 use crate::ids::{ClientOrderId, InstrumentId};
+use crate::image::{Counts, ImageError, OrderImage, OrdersImage, ensure};
 use crate::order::{ExecutionReport, ReportKind};
 use crate::orders::{Change, Order};
 
@@ -13,7 +16,8 @@ use crate::orders::{Change, Order};
 #[derive(Clone, Debug)]
 pub struct OrderTable {
     slots: Vec<Slot>,
-    free: Vec<u32>,
+    /// Most slots that there will be.
+    capacity: usize,
     /// Slots of working orders by instrument, in the order they were opened (swaps apart).
     working: Vec<Vec<u32>>,
     /// Ended orders as a chain from the longest ended to the last.
@@ -36,6 +40,10 @@ struct Slot {
 }
 
 const NONE: u32 = u32::MAX;
+/// Slots are counted in 24 bits.
+const CAPACITY_MAX: usize = 1 << 24;
+/// Working orders of an instrument that find room without allocating.
+const WORKING_ROOM: usize = 64;
 
 impl OrderTable {
     /// Returns a table for `n_instruments` with room for `capacity` orders, working and ended.
@@ -45,11 +53,17 @@ impl OrderTable {
     /// If `capacity` is 0 or above 2^24.
     #[must_use]
     pub fn new(n_instruments: usize, capacity: usize) -> Self {
-        assert!((1..=1 << 24).contains(&capacity), "order capacity between 1 and 2^24");
+        assert!((1..=CAPACITY_MAX).contains(&capacity), "order capacity between 1 and 2^24");
+        let mut table = Self::with_room(n_instruments, capacity);
+        table.working.iter_mut().for_each(|slots| slots.reserve(WORKING_ROOM));
+        table
+    }
+
+    fn with_room(n_instruments: usize, capacity: usize) -> Self {
         Self {
             slots: Vec::with_capacity(capacity),
-            free: Vec::with_capacity(capacity),
-            working: vec![Vec::with_capacity(64); n_instruments],
+            capacity,
+            working: vec![Vec::new(); n_instruments],
             ended_first: NONE,
             ended_last: NONE,
             n_working: 0,
@@ -58,16 +72,95 @@ impl OrderTable {
         }
     }
 
+    /// Returns the table as plain data.
+    pub(crate) fn image(&self) -> OrdersImage {
+        let order = |slot: u32| {
+            let entry = &self.slots[slot as usize];
+            OrderImage { order: entry.order, trade_ids: self.fills.iter(entry.fills).collect() }
+        };
+        let known = |slot: u32| (slot != NONE).then_some(slot);
+        let ended = iter::successors(known(self.ended_first), |slot| {
+            known(self.slots[*slot as usize].ended_next)
+        });
+        OrdersImage {
+            capacity: u32::try_from(self.capacity).expect("places are counted in 24 bits"),
+            working: self
+                .working
+                .iter()
+                .map(|slots| slots.iter().map(|slot| order(*slot)).collect())
+                .collect(),
+            ended: ended.map(order).collect(),
+        }
+    }
+
+    /// Returns the table that an image is of, without room for more orders: [`Self::make_room`].
+    pub(crate) fn from_image(image: OrdersImage, counts: &Counts) -> Result<Self, ImageError> {
+        let OrdersImage { capacity, working, ended } = image;
+        let n_orders = working.iter().map(Vec::len).sum::<usize>() + ended.len();
+        let capacity = capacity as usize;
+        let fits = (n_orders.max(1)..=CAPACITY_MAX).contains(&capacity);
+        ensure(fits, "order table of", n_orders, "its capacity is not between that and 2^24")?;
+        let n_lists = working.len();
+        let fits = n_lists == usize::from(counts.instruments);
+        ensure(fits, "order table of", n_lists, "not one list an instrument")?;
+        let mut table = Self { capacity, ..Self::with_room(n_lists, n_orders.max(1)) };
+        for (instrument, orders) in working.into_iter().enumerate() {
+            for image in orders {
+                let belongs = image.order.spec.instrument.index() == instrument;
+                ensure(belongs, "order", table.slots.len(), "in another instrument's list")?;
+                ensure(image.order.is_working(), "order", table.slots.len(), "works but is over")?;
+                table.place(&image, counts)?;
+            }
+        }
+        for image in ended {
+            ensure(!image.order.is_working(), "order", table.slots.len(), "is over but works")?;
+            let slot = table.place(&image, counts)?;
+            table.end(slot);
+        }
+        Ok(table)
+    }
+
+    fn place(&mut self, image: &OrderImage, counts: &Counts) -> Result<u32, ImageError> {
+        let OrderImage { order, trade_ids } = image;
+        let ensure = |holds, what| ensure(holds, "order", self.slots.len(), what);
+        ensure(order.account.0 < counts.accounts, "its account is not there")?;
+        ensure(order.strategy.0 < counts.strategies, "its strategy is not there")?;
+        ensure(order.spec.instrument.0 < counts.instruments, "its instrument is not there")?;
+        ensure(self.index.find(order.id).is_none(), "an id for the second time")?;
+        let filled = order.filled.0;
+        let fits = 0 <= filled && filled <= order.spec.qty.0 && filled <= order.qty_max.0;
+        ensure(fits, "filled beyond what was ordered")?;
+        let slot = self.insert(*order);
+        for trade_id in trade_ids.iter().rev() {
+            let fills = &mut self.slots[slot as usize].fills;
+            *fills = self.fills.push(*trade_id, *fills);
+        }
+        Ok(slot)
+    }
+
+    /// Makes room for as many orders as the table holds at most.
+    pub(crate) fn make_room(&mut self) {
+        self.slots.reserve_exact(self.capacity - self.slots.len());
+        self.working.iter_mut().for_each(|slots| slots.reserve(WORKING_ROOM));
+        if self.index.keys.len() >= IdIndex::len_for(self.capacity) {
+            return;
+        }
+        self.index = IdIndex::new(self.capacity);
+        for (slot, entry) in (0..).zip(&self.slots) {
+            self.index.insert(entry.order.id, slot);
+        }
+    }
+
     /// Returns how many orders it holds at most.
     #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.slots.capacity()
+    pub const fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Returns whether another order finds a place.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        (self.n_working as usize) < self.index.capacity
+        (self.n_working as usize) < self.capacity
     }
 
     /// Returns how many orders are working.
@@ -102,12 +195,12 @@ impl OrderTable {
         self.working.iter().flatten().map(|slot| &self.slots[*slot as usize].order)
     }
 
-    /// Records a new working order. O(1).
+    /// Records a new working order and returns its slot. O(1).
     ///
     /// # Panics
     ///
     /// If the table is full (ask [`Self::has_room`]) or knows the id already.
-    pub(crate) fn insert(&mut self, order: Order) {
+    pub(crate) fn insert(&mut self, order: Order) -> u32 {
         assert!(self.index.find(order.id).is_none(), "order ids never recur");
         let slot = self.free_slot();
         let working = &mut self.working[order.spec.instrument.index()];
@@ -121,6 +214,7 @@ impl OrderTable {
         } else {
             self.slots.push(entry);
         }
+        slot
     }
 
     /// Puts a working order back after requests about it were recorded.
@@ -171,10 +265,7 @@ impl OrderTable {
     }
 
     fn free_slot(&mut self) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            return slot;
-        }
-        if self.slots.len() < self.index.capacity {
+        if self.slots.len() < self.capacity {
             return u32::try_from(self.slots.len()).expect("places are counted in 24 bits");
         }
         let slot = self.ended_first;
@@ -218,19 +309,17 @@ struct IdIndex {
     keys: Vec<(u64, u32)>,
     mask: usize,
     shift: u32,
-    capacity: usize,
 }
 
 impl IdIndex {
+    /// Returns how many places it takes: at least two, or the shift would be the whole word.
+    const fn len_for(capacity: usize) -> usize {
+        (capacity * 2).next_power_of_two()
+    }
+
     fn new(capacity: usize) -> Self {
-        // At least two places, or the shift below would be the whole word.
-        let len = (capacity * 2).next_power_of_two();
-        Self {
-            keys: vec![(0, NONE); len],
-            mask: len - 1,
-            shift: 64 - len.trailing_zeros(),
-            capacity,
-        }
+        let len = Self::len_for(capacity);
+        Self { keys: vec![(0, NONE); len], mask: len - 1, shift: 64 - len.trailing_zeros() }
     }
 
     /// Multiplies by 2^64 over the golden ratio and keeps the top bits: ids that count upwards then
@@ -290,15 +379,18 @@ struct FillPool {
 }
 
 impl FillPool {
-    fn contains(&self, mut at: u32, trade_id: u64) -> bool {
-        while at != NONE {
-            let (id, next) = self.nodes[at as usize];
-            if id == trade_id {
-                return true;
-            }
+    fn contains(&self, first: u32, trade_id: u64) -> bool {
+        self.iter(first).any(|id| id == trade_id)
+    }
+
+    /// Returns the trade ids of a chain, newest first.
+    fn iter(&self, first: u32) -> impl Iterator<Item = u64> + '_ {
+        let mut at = first;
+        iter::from_fn(move || {
+            let (id, next) = *self.nodes.get(at as usize)?;
             at = next;
-        }
-        false
+            Some(id)
+        })
     }
 
     fn push(&mut self, trade_id: u64, first: u32) -> u32 {

@@ -8,13 +8,14 @@ mod effect;
 mod event;
 #[cfg(test)]
 pub(crate) mod sample;
+mod state;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 use std::ops::Range;
 
-use tercel_core::{Effect, Event, Nanos, Seq};
+use tercel_core::{Effect, Event, Nanos, Seq, StateImage};
 
 pub(crate) use self::wire::Input;
 pub use self::wire::Malformed;
@@ -144,6 +145,18 @@ pub(super) fn kind(record: &[u8]) -> Result<Kind, Malformed> {
         RUN_ENDED => Kind::RunEnded,
         _ => return Err(input.malformed("no such record")),
     })
+}
+
+/// Appends a state's bytes.
+pub(crate) fn encode_state(image: &StateImage, out: &mut Vec<u8>) {
+    image.put(out);
+}
+
+/// Decodes the bytes of a state, all of them.
+pub(crate) fn decode_state(bytes: &[u8]) -> Result<StateImage, Malformed> {
+    let mut input = Input::new(bytes);
+    let image = Wire::take(&mut input)?;
+    if input.is_empty() { Ok(image) } else { Err(input.malformed("bytes after the end")) }
 }
 
 /// Decodes the bytes of one record, all of them.

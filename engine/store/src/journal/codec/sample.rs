@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use tercel_core::{
     AccountId, AssetId, ClientOrderId, Event, InstrumentId, MarketData, MarketEvent, Nanos,
-    Notional, PlotId, Price, Quantity, Seq, StrategyId, VenueId,
+    Notional, PlotId, Price, Quantity, Seq, SeriesId, StrategyId, VenueId,
 };
 use tercel_testkit::Random;
 
@@ -101,6 +101,7 @@ newtypes!(
     Price,
     Quantity,
     Seq,
+    SeriesId,
     StrategyId,
     VenueId
 );

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use tercel_core::{
     AccountId, AssetId, ClientOrderId, InstrumentId, Nanos, Notional, PlotId, Price, Quantity, Seq,
-    StrategyId, VenueId,
+    SeriesId, StrategyId, VenueId,
 };
 
 /// Bytes that are not an encoding of what was expected.
@@ -213,6 +213,7 @@ newtypes!(
     Price,
     Quantity,
     Seq,
+    SeriesId,
     StrategyId,
     VenueId
 );
