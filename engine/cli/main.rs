@@ -2,10 +2,14 @@
 
 mod commands;
 mod config;
+#[cfg_attr(not(test), expect(dead_code, reason = "the server answers with it"))]
+mod control_api;
 mod data;
 mod exit;
 #[cfg_attr(not(test), expect(dead_code, reason = "the server logs"))]
 mod logging;
+#[cfg_attr(not(test), expect(dead_code, reason = "the server serves them"))]
+mod metrics;
 mod progress;
 mod report;
 mod script_log;
