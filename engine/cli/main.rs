@@ -15,6 +15,8 @@ mod report;
 mod script_log;
 #[expect(dead_code, reason = "the server reads the rest of it")]
 mod server_config;
+#[cfg_attr(not(test), expect(dead_code, reason = "the server is supervised"))]
+mod supervisor;
 mod timing;
 mod toml_file;
 

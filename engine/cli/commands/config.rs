@@ -1,6 +1,6 @@
 //! `tercel config`: the configuration of a server, written and checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args as ClapArgs, Subcommand};
@@ -17,7 +17,8 @@ use crate::toml_file::TomlFile;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   tercel config init
-  tercel config check tercel.toml")]
+  tercel config check tercel.toml
+  tercel config systemd tercel.toml > tercel.service")]
 pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
@@ -27,6 +28,7 @@ pub(crate) struct Args {
 enum What {
     Init(InitArgs),
     Check(CheckArgs),
+    Systemd(SystemdArgs),
 }
 
 /// Write a configuration with every key, its default and what it means.
@@ -52,6 +54,16 @@ struct CheckArgs {
     json: bool,
 }
 
+/// Print a unit for systemd that runs a server with this configuration, hardened and watched.
+#[derive(Debug, ClapArgs)]
+struct SystemdArgs {
+    /// The configuration.
+    file: PathBuf,
+    /// The user that the server runs as.
+    #[arg(long, default_value = "tercel")]
+    user: String,
+}
+
 /// What `init` writes.
 pub(crate) const TEMPLATE: &str = include_str!("../templates/tercel.toml");
 
@@ -59,6 +71,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     match &args.what {
         What::Init(args) => init(args),
         What::Check(args) => check(args),
+        What::Systemd(args) => systemd(args),
     }
 }
 
@@ -70,6 +83,58 @@ fn init(args: &InitArgs) -> Outcome {
     std::fs::write(&args.out, TEMPLATE).with_context(|| format!("write {shown}")).or_machine()?;
     print(&format!("wrote {shown}\nnext: tercel new my_strategy; tercel config check {shown}\n"))?;
     Ok(Answer::Good)
+}
+
+fn systemd(args: &SystemdArgs) -> Outcome {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if args.user.is_empty() || !args.user.chars().all(is_name) {
+        return Err(input(format!("--user {:?} is no name of a user", args.user)));
+    }
+    let path = std::path::absolute(&args.file).or_machine()?;
+    let file = ServerFile::read(&path)?;
+    let exe = std::env::current_exe().or_machine()?;
+    print(&unit(&file, &path, &exe, &args.user)?)?;
+    Ok(Answer::Good)
+}
+
+const UNIT: &str = include_str!("../templates/tercel.service");
+
+/// Fills the template in; `path` is where the file is, from the root.
+fn unit(file: &ServerFile, path: &Path, exe: &Path, user: &str) -> Outcome<String> {
+    let config = &file.config;
+    let socket = config.control_socket();
+    let mut folders = vec![config.run.data.as_path()];
+    folders.extend(
+        [config.log.file.as_deref(), Some(&socket)].into_iter().flatten().filter_map(Path::parent),
+    );
+    let mut distinct: Vec<&Path> = Vec::new();
+    for folder in folders {
+        if !distinct.iter().any(|known| folder.starts_with(known)) {
+            distinct.push(folder);
+        }
+    }
+    let folders = distinct.iter().map(|folder| quoted(folder)).collect::<Outcome<Vec<_>>>()?;
+    let in_command = |path: &Path| quoted(path).map(|text| text.replace('$', "$$"));
+    let working = path.parent().unwrap_or_else(|| Path::new("/"));
+    Ok(UNIT
+        .replace("{exe}", &in_command(exe)?)
+        .replace("{exec_config}", &in_command(path)?)
+        .replace("{config}", &quoted(path)?)
+        .replace("{folders}", &folders.join(" "))
+        // This setting takes the rest of its line, without quotes.
+        .replace("{working}", &working.display().to_string().replace('%', "%%"))
+        .replace("{user}", user))
+}
+
+/// Writes a path as a word of a unit.
+fn quoted(path: &Path) -> Outcome<String> {
+    let text = path.to_str().filter(|text| !text.chars().any(char::is_control));
+    let text = text.ok_or_else(|| input(format!("{path:?} cannot be written into a unit")))?;
+    let text = text.replace('%', "%%");
+    if text.chars().any(|c| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | ';')) {
+        return Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")));
+    }
+    Ok(text)
 }
 
 fn check(args: &CheckArgs) -> Outcome {
@@ -151,5 +216,34 @@ fn param(value: &ParamValue) -> Value {
         ParamValue::Number(value) => json!(value),
         ParamValue::Boolean(value) => json!(value),
         ParamValue::Text(value) => json!(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_has_absolute_quoted_paths_and_its_own_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("a b%c");
+        std::fs::create_dir(&root).unwrap();
+        let path = root.join("tercel.toml");
+        let text = "[[strategy]]\nscript = \"a.luau\"\n[log]\nfile = \"logs/t.log\"\n";
+        std::fs::write(&path, text).unwrap();
+        let file = ServerFile::read(&path).unwrap();
+        let unit = unit(&file, &path, Path::new("/opt/te$t/tercel"), "trader").unwrap();
+        let shown = root.display().to_string().replace('%', "%%");
+        for line in [
+            format!("ExecStart=/opt/te$$t/tercel run --config \"{shown}/tercel.toml\""),
+            format!("ReadWritePaths=\"{shown}/tercel-data\" \"{shown}/logs\""),
+            format!("WorkingDirectory={shown}"),
+            "User=trader".to_owned(),
+        ] {
+            assert!(unit.lines().any(|have| have == line), "{line}\n{unit}");
+        }
+        let settings = unit.lines().filter(|line| !line.starts_with('#'));
+        assert!(settings.clone().all(|line| !line.contains('{')), "{unit}");
+        assert!(settings.filter(|line| line.contains('=')).count() > 30);
     }
 }
