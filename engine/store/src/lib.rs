@@ -17,6 +17,7 @@ mod grid;
 mod inspect;
 pub mod journal;
 mod lines;
+pub mod market_tape;
 mod metadata;
 mod options;
 mod raw;

@@ -8,6 +8,10 @@
 //! "IDX1" len:u32 n_blocks:u32 crc:u32 entries offset:u64 "TERCELEN"
 //! ```
 //!
+//! Flag 1 says that blocks are numbered: the bytes of each begin with the number of its first event
+//! in 64 bits, counted from 0 over all tapes of one run, so that it shows where events are missing. A
+//! block without events then only says how many there were.
+//!
 //! Numbers are little-endian. Every block stands alone: it starts from zero and can be read
 //! without those before it. Its checksum covers its header fields too. A writer that dies leaves no
 //! index: the reader then finds the blocks by walking them, and says that the file ends too early.
@@ -18,6 +22,7 @@ mod reader;
 mod writer;
 
 pub use reader::TapeReader;
+pub(crate) use writer::BlockWriter;
 pub use writer::{TapeSummary, TapeWriter};
 
 /// First bytes of a tape.
@@ -26,10 +31,12 @@ const BLOCK_MAGIC: &[u8; 4] = b"BLK1";
 const INDEX_MAGIC: &[u8; 4] = b"IDX1";
 const END_MAGIC: &[u8; 8] = b"TERCELEN";
 const VERSION: u16 = 2;
+/// Flag in the header: blocks say the number of their first event.
+const NUMBERED: u16 = 1;
 /// Bytes before a block's payload.
 const BLOCK_HEADER: usize = 4 + 4 + 4 + 8 + 8 + 4;
 /// Most events in a block.
-const BLOCK_EVENTS: usize = 4_096;
+pub(crate) const BLOCK_EVENTS: usize = 4_096;
 /// No block is longer, whatever a damaged length says.
 const LONGEST_BLOCK: u32 = 16 << 20;
 

@@ -8,7 +8,7 @@ use tercel_core::{Event, Nanos};
 
 use super::{
     BLOCK_EVENTS, BLOCK_HEADER, BLOCK_MAGIC, BlockEntry, END_MAGIC, INDEX_MAGIC, LONGEST_BLOCK,
-    MAGIC, VERSION, block_crc, codec, header,
+    MAGIC, NUMBERED, VERSION, block_crc, codec, header,
 };
 use crate::container::{Container, Member, Unwrapped};
 use crate::error::StoreError;
@@ -25,6 +25,9 @@ pub struct TapeReader {
     index: Vec<BlockEntry>,
     next: usize,
     payload: Vec<u8>,
+    is_numbered: bool,
+    /// Of the first event of the block that was read last, where blocks are numbered.
+    number: Option<u64>,
     report: Report,
 }
 
@@ -47,9 +50,8 @@ impl TapeReader {
         let io = |error| StoreError::io(path, error);
         let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(io)?);
         let len = file.get_ref().metadata().map_err(io)?.len();
-        let (metadata, start) = read_header(&mut file, path, |_| StoreError::Truncated {
-            path: path.to_owned(),
-            offset: len,
+        let (metadata, start, is_numbered) = read_header(&mut file, path, |_| {
+            StoreError::Truncated { path: path.to_owned(), offset: len }
         })?;
         let mut report = Report::default();
         let index = match read_index(&mut file, start, len) {
@@ -68,8 +70,17 @@ impl TapeReader {
             }
             Err(what) => return Err(corrupt(path, len, what)),
         };
-        let (path, input) = (path.to_owned(), Input::File(file));
-        Ok(Self { path, input, metadata, index, next: 0, payload: Vec::new(), report })
+        Ok(Self {
+            path: path.to_owned(),
+            input: Input::File(file),
+            metadata,
+            index,
+            next: 0,
+            payload: Vec::new(),
+            is_numbered,
+            number: None,
+            report,
+        })
     }
 
     /// Opens a tape that may be inside a container.
@@ -84,16 +95,30 @@ impl TapeReader {
         let mut bytes = Box::new(member.open()?);
         let path = member.path.clone();
         let failed = bytes.explainer();
-        let (metadata, offset) = read_header(&mut bytes, &path, failed)?;
+        let (metadata, offset, is_numbered) = read_header(&mut bytes, &path, failed)?;
         let input = Input::Wrapped { bytes, offset, accept_truncated, is_done: false };
-        let (index, payload, report) = (Vec::new(), Vec::new(), Report::default());
-        Ok(Self { path, input, metadata, index, next: 0, payload, report })
+        Ok(Self {
+            path,
+            input,
+            metadata,
+            index: Vec::new(),
+            next: 0,
+            payload: Vec::new(),
+            is_numbered,
+            number: None,
+            report: Report::default(),
+        })
     }
 
     /// Returns what the tape is about.
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Returns where the tape lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Returns what was noticed while reading.
@@ -143,9 +168,24 @@ impl TapeReader {
     ///
     /// If the block is damaged: none of its events is returned.
     pub fn read_block(&mut self, out: &mut Vec<Event>) -> Result<usize, StoreError> {
+        while let Some(n_events) = self.next_block(out)? {
+            if n_events > 0 {
+                return Ok(n_events);
+            }
+        }
+        Ok(0)
+    }
+
+    /// Returns the number of the first event of the block that was read last, in a numbered tape.
+    pub(crate) const fn number(&self) -> Option<u64> {
+        self.number
+    }
+
+    /// Appends the events of the next block to `out` and returns how many; `None` at the end.
+    pub(crate) fn next_block(&mut self, out: &mut Vec<Event>) -> Result<Option<usize>, StoreError> {
         let found = match &mut self.input {
             Input::File(file) => {
-                let Some(entry) = self.index.get(self.next).copied() else { return Ok(0) };
+                let Some(entry) = self.index.get(self.next).copied() else { return Ok(None) };
                 let io = |error| StoreError::io(&self.path, error);
                 let here = file.stream_position().map_err(io)?;
                 if here != entry.offset {
@@ -163,7 +203,7 @@ impl TapeReader {
                 let read = read_payload(file, &mut self.payload, path, entry.offset, cut)?;
                 (read, entry.offset)
             }
-            Input::Wrapped { is_done: true, .. } => return Ok(0),
+            Input::Wrapped { is_done: true, .. } => return Ok(None),
             Input::Wrapped { bytes, offset, accept_truncated, is_done } => {
                 let failed = bytes.explainer();
                 let read = next_wrapped(
@@ -182,14 +222,14 @@ impl TapeReader {
                     }
                     Ok(None) => {
                         *is_done = true;
-                        return Ok(0);
+                        return Ok(None);
                     }
                     Err(StoreError::Truncated { offset, .. }) if *accept_truncated => {
                         *is_done = true;
                         let path = self.path.display();
                         let note = format!("{path} ends too early at byte {offset}");
                         self.report.notes.push(note);
-                        return Ok(0);
+                        return Ok(None);
                     }
                     Err(error) => return Err(error),
                 }
@@ -197,19 +237,30 @@ impl TapeReader {
         };
         let (BlockEntry { n_events, .. }, offset) = found;
         let before = out.len();
-        let len = self.payload.len() - codec::PADDING;
-        if let Err(bad) = codec::decode(&self.payload, len, n_events, out) {
+        let mut bytes = self.payload.as_slice();
+        if self.is_numbered {
+            let Some((number, rest)) = bytes
+                .split_first_chunk()
+                .filter(|_| bytes.len() >= size_of::<u64>() + codec::PADDING)
+            else {
+                return Err(corrupt(&self.path, offset, "the block has no number"));
+            };
+            self.number = Some(u64::from_le_bytes(*number));
+            bytes = rest;
+        }
+        let len = bytes.len() - codec::PADDING;
+        if let Err(bad) = codec::decode(bytes, len, n_events, out) {
             out.truncate(before);
             let what = format!("event at byte {} of the block is malformed", bad.at);
             return Err(corrupt(&self.path, offset, &what));
         }
         self.next += 1;
         self.report.n_lines += u64::from(n_events);
-        if out.len() == before {
-            // The writer makes no empty blocks, and an empty one would look like the end.
+        if out.len() == before && !self.is_numbered {
+            // No writer makes such blocks, whose number would be all that they say.
             return Err(corrupt(&self.path, offset, "the block is empty"));
         }
-        Ok(out.len() - before)
+        Ok(Some(out.len() - before))
     }
 }
 
@@ -217,12 +268,12 @@ fn corrupt(path: &Path, offset: u64, what: &str) -> StoreError {
     StoreError::Corrupt { path: path.to_owned(), offset, what: what.to_owned() }
 }
 
-/// Reads the header and returns it with its length.
+/// Reads the header and returns it with its length and whether blocks are numbered.
 fn read_header(
     input: &mut impl Read,
     path: &Path,
     failed: impl Fn(std::io::Error) -> StoreError,
-) -> Result<(Metadata, u64), StoreError> {
+) -> Result<(Metadata, u64, bool), StoreError> {
     let mut head = [0; 20];
     input.read_exact(&mut head).map_err(&failed)?;
     if &head[..8] != MAGIC {
@@ -234,7 +285,7 @@ fn read_header(
         return Err(corrupt(path, 8, &what));
     }
     let flags = u16::from_le_bytes([head[10], head[11]]);
-    if flags != 0 {
+    if flags & !NUMBERED != 0 {
         return Err(corrupt(path, 10, &format!("flags {flags:#x} are not known here")));
     }
     // Read piece by piece: a damaged length must not take memory that the file does not have.
@@ -249,7 +300,7 @@ fn read_header(
     }
     let metadata =
         header::read(&bytes).ok_or_else(|| corrupt(path, 20, "the header is malformed"))?;
-    Ok((metadata, 20 + len))
+    Ok((metadata, 20 + len, flags & NUMBERED != 0))
 }
 
 /// Reads a block behind its magic: its payload, checked, and room for the decoder to look ahead.
