@@ -1,12 +1,15 @@
-//! What other threads can do to a running engine: send commands, read its status, stop it.
+//! What other threads can do to a running engine: send commands, load scripts, look, stop it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tercel_core::{Command, Engine, Nanos, Notional, Quantity, Seq, TradingState};
 
+use crate::directive::Directive;
 use crate::idle::Waker;
 use crate::ring::{RingCounters, RingStatus};
 
@@ -15,28 +18,28 @@ use crate::ring::{RingCounters, RingStatus};
 pub fn control(capacity: usize) -> (Handle, Control) {
     let (sender, receiver) = sync_channel(capacity.max(1));
     let shared = Arc::new(Shared::default());
-    let handle = Handle { commands: sender, shared: Arc::clone(&shared) };
-    (handle, Control { commands: receiver, shared })
+    let handle = Handle { directives: sender, shared: Arc::clone(&shared) };
+    (handle, Control { directives: receiver, shared })
 }
 
 /// The side of other threads. Clones control the same engine.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    commands: SyncSender<Command>,
+    directives: SyncSender<Directive>,
     shared: Arc<Shared>,
 }
 
 /// The engine's side.
 #[derive(Debug)]
 pub struct Control {
-    commands: Receiver<Command>,
+    directives: Receiver<Directive>,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     is_stopping: AtomicBool,
-    has_commands: AtomicBool,
+    has_directives: AtomicBool,
     is_status_wanted: AtomicBool,
     published: Mutex<Published>,
     news: Condvar,
@@ -61,6 +64,9 @@ pub enum CommandRefused {
     /// The engine has ended.
     #[error("the engine has ended")]
     Ended,
+    /// The engine has not come to it in time.
+    #[error("the engine has not answered in time")]
+    Late,
 }
 
 /// What an engine says of itself.
@@ -103,13 +109,45 @@ impl Handle {
     ///
     /// If too many are waiting, or the engine has ended.
     pub fn send(&self, command: Command) -> Result<(), CommandRefused> {
-        self.commands.try_send(command).map_err(|error| match error {
+        self.direct(Directive::Command(command))
+    }
+
+    /// Asks the engine for something else than a command. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// If too many are waiting, or the engine has ended.
+    pub fn direct(&self, directive: Directive) -> Result<(), CommandRefused> {
+        self.directives.try_send(directive).map_err(|error| match error {
             TrySendError::Full(_) => CommandRefused::Full,
             TrySendError::Disconnected(_) => CommandRefused::Ended,
         })?;
-        self.shared.has_commands.store(true, Ordering::Release);
+        self.shared.has_directives.store(true, Ordering::Release);
         self.shared.waker.wake();
         Ok(())
+    }
+
+    /// Lets `look` see the engine between two events, on its own thread, and returns what it returns.
+    /// The engine waits for it meanwhile: it has to be short.
+    ///
+    /// # Errors
+    ///
+    /// If too many are waiting, the engine has ended, or it has not come to it in time.
+    pub fn inspect<T: Send + 'static>(
+        &self,
+        timeout: Duration,
+        look: impl FnOnce(&Engine, &Status) -> T + Send + 'static,
+    ) -> Result<T, CommandRefused> {
+        let (sender, receiver) = sync_channel(1);
+        let look = move |engine: &Engine, status: &Status| {
+            // Nobody waits any more if this fails.
+            let _ = sender.try_send(look(engine, status));
+        };
+        self.direct(Directive::Inspect(Box::new(look)))?;
+        receiver.recv_timeout(timeout).map_err(|error| match error {
+            RecvTimeoutError::Timeout => CommandRefused::Late,
+            RecvTimeoutError::Disconnected => CommandRefused::Ended,
+        })
     }
 
     /// Asks the engine to stop: strategies are stopped and reports under way are taken first.
@@ -158,24 +196,24 @@ impl Control {
         self.shared.rings.lock().unwrap_or_else(PoisonError::into_inner).push(counters);
     }
 
-    /// Returns the next command. One load while there is none.
+    /// Returns the next directive. One load while there is none.
     #[inline]
-    pub(crate) fn next_command(&mut self) -> Option<Command> {
-        if !self.shared.has_commands.load(Ordering::Relaxed) {
+    pub(crate) fn next_directive(&mut self) -> Option<Directive> {
+        if !self.shared.has_directives.load(Ordering::Relaxed) {
             return None;
         }
-        self.take_command()
+        self.take_directive()
     }
 
     #[cold]
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "one thread takes commands")]
-    fn take_command(&mut self) -> Option<Command> {
-        // Lowered before the look: a command that is sent after it raises the flag again.
-        self.shared.has_commands.store(false, Ordering::SeqCst);
-        match self.commands.try_recv() {
-            Ok(command) => {
-                self.shared.has_commands.store(true, Ordering::SeqCst);
-                Some(command)
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "one thread takes directives")]
+    fn take_directive(&mut self) -> Option<Directive> {
+        // Lowered before the look: one that is sent after it raises the flag again.
+        self.shared.has_directives.store(false, Ordering::SeqCst);
+        match self.directives.try_recv() {
+            Ok(directive) => {
+                self.shared.has_directives.store(true, Ordering::SeqCst);
+                Some(directive)
             }
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
         }
@@ -193,7 +231,7 @@ impl Control {
 
     /// Returns whether there is something for the engine to do.
     pub(crate) fn has_work(&self) -> bool {
-        self.shared.has_commands.load(Ordering::Acquire)
+        self.shared.has_directives.load(Ordering::Acquire)
             || self.is_stopping()
             || self.is_status_wanted()
     }

@@ -1,6 +1,7 @@
 //! Where the loop writes down what went in and what came out, before anything of it is sent.
 
 use tercel_core::{Effect, Engine, Event, Nanos, OrderRequest, Seq};
+use tercel_store::journal::Record;
 
 /// Keeps what happens.
 ///
@@ -23,6 +24,13 @@ pub trait Recorder {
         event: &Event,
         effects: &[Effect],
     ) -> Result<Ticket, RecordFailure>;
+
+    /// Records something else than an event: the load of a script, or its parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::record`].
+    fn keep(&mut self, record: &Record) -> Result<(), RecordFailure>;
 
     /// Returns whether a request that was recorded under this ticket may leave. Requests that may
     /// not wait, in order; cancels wait only for requests of the same order.
@@ -75,6 +83,10 @@ impl Recorder for () {
         _effects: &[Effect],
     ) -> Result<Ticket, RecordFailure> {
         Ok(Ticket(0))
+    }
+
+    fn keep(&mut self, _record: &Record) -> Result<(), RecordFailure> {
+        Ok(())
     }
 
     fn close(&mut self, _seq: Seq, _engine: &Engine, _reason: &str) -> Result<(), RecordFailure> {

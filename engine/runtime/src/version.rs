@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tercel_core::{
-    ConfigError, Engine, Instrument, InstrumentId, Strategy, StrategyId, StrategyPlace, Value,
+    ConfigError, Engine, Instrument, InstrumentId, SeriesConfig, SeriesId, Strategy, StrategyId,
+    StrategyPlace, Value,
 };
 use tercel_script::{Binding, Language, Limits, ParamValues, Script, ScriptError, Source};
 use tercel_store::journal::{Record, source_hash};
@@ -171,22 +172,48 @@ impl Version {
     /// If the script fails at its top level, or wants what the engine cannot give. The version before
     /// it stays then.
     pub fn take_over(&self, engine: &mut Engine, reload: bool) -> Result<(), VersionError> {
-        let manifest = self.script.manifest();
-        let known = &engine.state().instruments;
-        let instruments: Vec<Instrument> =
-            self.instruments.iter().filter_map(|id| known.get(id.index()).cloned()).collect();
-        let wanted = manifest.series(&instruments)?;
-        let series = engine.series_ids(&wanted)?;
+        let strategy = self.build(engine, reload)?;
         let place = StrategyPlace {
             instruments: self.instruments.clone(),
-            interest: manifest.interest(),
-            series: wanted,
+            interest: self.script.manifest().interest(),
+            series: self.series(engine)?,
         };
-        let params = self.params.clone();
-        let binding = Binding { instruments, series, params, seed: self.seed, reload };
-        let strategy: Box<dyn Strategy> = Box::new(self.script.instantiate(binding)?);
         engine.replace_strategy(self.strategy, &place, strategy)?;
         Ok(())
+    }
+
+    /// Builds the script's machine on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::take_over`].
+    pub fn build(&self, engine: &Engine, reload: bool) -> Result<Box<dyn Strategy>, VersionError> {
+        let binding = Binding {
+            instruments: self.own_instruments(engine),
+            series: self.series_ids(engine)?,
+            params: self.params.clone(),
+            seed: self.seed,
+            reload,
+        };
+        Ok(Box::new(self.script.instantiate(binding)?))
+    }
+
+    /// Returns the ids that its bar series have, or would be given.
+    ///
+    /// # Errors
+    ///
+    /// If it wants bars that the engine cannot give.
+    pub fn series_ids(&self, engine: &Engine) -> Result<Vec<SeriesId>, VersionError> {
+        Ok(engine.series_ids(&self.series(engine)?)?)
+    }
+
+    fn series(&self, engine: &Engine) -> Result<Vec<SeriesConfig>, VersionError> {
+        Ok(self.script.manifest().series(&self.own_instruments(engine))?)
+    }
+
+    fn own_instruments(&self, engine: &Engine) -> Vec<Instrument> {
+        let known = &engine.state().instruments;
+        self.instruments.iter().filter_map(|id| known.get(id.index()).cloned()).collect()
     }
 }
 

@@ -44,6 +44,20 @@ impl Engine {
         Ok(ids)
     }
 
+    /// Exchanges what is called in a strategy's place and nothing else: it goes on as if it had been
+    /// called all along. Returns the old one.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such strategy.
+    pub fn exchange_strategy(
+        &mut self,
+        id: StrategyId,
+        strategy: Box<dyn Strategy>,
+    ) -> Box<dyn Strategy> {
+        std::mem::replace(&mut self.strategies[id.index()], strategy)
+    }
+
     /// Puts `strategy` in the place of another and returns that one. What was remembered, timers,
     /// orders and position stay; it is called from the next `Command::Start` on. Bar series that are
     /// not there yet begin.

@@ -156,7 +156,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
 
     /// Takes note that recording fails: what waits for its record will not leave.
     #[cold]
-    fn fail(&mut self, failure: RecordFailure) {
+    pub(super) fn fail(&mut self, failure: RecordFailure) {
         self.gate.failure = Some(failure);
         while let Some(held) = self.gate.held.pop_front() {
             if let Some(cancel) = self.gate.keep_back(held.request) {

@@ -20,7 +20,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             self.begin();
             is_busy = true;
         }
-        is_busy |= self.take_commands();
+        is_busy |= self.take_directives();
         is_busy |= self.take_reports();
         if self.deadline() <= self.time {
             self.take_timer();

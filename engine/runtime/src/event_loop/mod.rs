@@ -9,6 +9,7 @@
 //! [`Clock`]) everything happens at its own time, earliest first, ties in the order of
 //! [`tercel_sim::Backtest`]: the same data and script give the same events, effects and state.
 
+mod directives;
 mod gate;
 mod inbox;
 mod live;
@@ -25,6 +26,7 @@ use crate::idle::{Idle, IdleStrategy};
 use crate::port::Port;
 use crate::recorder::{RecordFailure, Recorder};
 use crate::source::{MarketSource, SourceFailure, SourceState};
+use directives::Following;
 use gate::Gate;
 use inbox::Inbox;
 
@@ -109,6 +111,8 @@ pub struct EventLoop<C, P, R, O, S> {
     options: LoopOptions,
     control: Control,
     gate: Gate,
+    /// The version that runs in another's shadow, if one does.
+    following: Option<Following>,
     seq: Seq,
     effects: Effects,
     /// The engine's time: that of its last event.
@@ -136,9 +140,6 @@ const NEVER: Nanos = Nanos(i64::MAX);
 /// What a port says that has to be asked.
 const UNKNOWN: Nanos = Nanos(i64::MIN);
 
-/// Commands taken in one cycle.
-const COMMANDS_PER_CYCLE: usize = 64;
-
 /// Reports taken in one cycle.
 const REPORTS_PER_CYCLE: usize = 1_024;
 
@@ -158,6 +159,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             options,
             control,
             gate: Gate::default(),
+            following: None,
             seq: Seq(0),
             effects: Engine::effects(),
             now: Nanos(i64::MIN),
@@ -229,14 +231,6 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             && self.is_open.iter().all(|is_open| !is_open)
             && self.inbox.engine_at() == NEVER
             && self.n_taken == self.arrived.len()
-    }
-
-    fn take_commands(&mut self) -> bool {
-        for n in 0..COMMANDS_PER_CYCLE {
-            let Some(command) = self.control.next_command() else { return n > 0 };
-            self.handle(&Event::Command(command));
-        }
-        true
     }
 
     /// Takes what the port has to say by now.

@@ -28,7 +28,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         let mut is_busy = false;
         // There is no time to give a command before the first event.
         if self.has_begun {
-            is_busy |= self.take_commands();
+            is_busy |= self.take_directives();
         }
         is_busy |= self.fill_inbox();
         is_busy | self.take_turns()

@@ -15,6 +15,7 @@ use tercel_runtime::{
     Port, RecordFailure, Recorder, SourceFailure, SourceState, Ticket, control,
 };
 use tercel_sim::VenuePort;
+use tercel_store::journal::Record;
 use tercel_testkit::{Strings, account, engine_config, linear, strategy};
 
 /// A step of the story.
@@ -248,6 +249,10 @@ impl Recorder for Book {
     }
 
     fn tend(&mut self, _seq: Seq, _time: Nanos, _engine: &Engine) -> Result<(), RecordFailure> {
+        self.0.disk.get().map_err(|why| RecordFailure(why.to_owned()))
+    }
+
+    fn keep(&mut self, _record: &Record) -> Result<(), RecordFailure> {
         self.0.disk.get().map_err(|why| RecordFailure(why.to_owned()))
     }
 

@@ -1,0 +1,69 @@
+//! What other threads may ask of a running engine.
+
+use std::fmt;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use tercel_core::{Command, Engine, Seq};
+
+use crate::control::Status;
+use crate::version::Version;
+
+/// Something that the engine's thread does between two events.
+pub enum Directive {
+    /// Gives the engine a command.
+    Command(Command),
+    /// Puts a version of a strategy in its place.
+    Load(Box<Load>),
+    /// Looks at the engine. It waits meanwhile.
+    Inspect(Look),
+}
+
+/// A look at the engine, on its own thread.
+pub type Look = Box<dyn FnOnce(&Engine, &Status) + Send>;
+
+impl fmt::Debug for Directive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(command) => f.debug_tuple("Command").field(command).finish(),
+            Self::Load(load) => f.debug_tuple("Load").field(load).finish(),
+            Self::Inspect(_) => f.write_str("Inspect"),
+        }
+    }
+}
+
+/// A version that is to take over.
+#[derive(Debug)]
+pub struct Load {
+    /// The version.
+    pub version: Version,
+    /// How many events it first sees in the shadow of the running one: its wishes are compared with
+    /// that one's and thrown away. Zero for none.
+    pub shadow: u64,
+    /// Who is told how it went.
+    pub answer: SyncSender<Result<LoadReport, String>>,
+}
+
+/// How a version took over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoadReport {
+    /// Number of the event with which it began.
+    pub seq: Seq,
+    /// How long the engine's thread was held up, its first call included.
+    pub pause: Duration,
+    /// What the shadow run showed, if there was one.
+    pub shadow: Option<ShadowReport>,
+}
+
+/// What a shadow run showed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ShadowReport {
+    /// Events that both versions saw.
+    pub n_events: u64,
+    /// Events after which they wished for different things.
+    pub n_different: u64,
+    /// The first differences, for a person to read.
+    pub differences: Vec<String>,
+    /// How the shadow failed, if it did.
+    pub fault: Option<String>,
+}

@@ -1,0 +1,132 @@
+//! A version that runs in the shadow of another: it sees what that one sees, and what it wishes is
+//! compared and thrown away.
+
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::rc::Rc;
+
+use tercel_core::{Intent, Intents, Strategy, StrategyEvent, StrategyFault, View};
+
+use crate::directive::ShadowReport;
+
+/// Differences that are kept in words.
+const N_TOLD: usize = 20;
+
+/// Both versions, held by the loop and by the strategy in the engine.
+#[derive(Clone)]
+pub(crate) struct Shadow(Rc<RefCell<Pair>>);
+
+struct Pair {
+    running: Box<dyn Strategy>,
+    shadow: Box<dyn Strategy>,
+    wishes: Intents,
+    has_begun: bool,
+    report: ShadowReport,
+}
+
+impl Shadow {
+    /// Returns both as one strategy. The shadow begins with the first event that comes.
+    pub(crate) fn new(
+        running: Box<dyn Strategy>,
+        shadow: Box<dyn Strategy>,
+        intents_per_call: usize,
+    ) -> Self {
+        Self(Rc::new(RefCell::new(Pair {
+            running,
+            shadow,
+            wishes: Intents::with_capacity(intents_per_call),
+            has_begun: false,
+            report: ShadowReport::default(),
+        })))
+    }
+
+    /// Returns how many events both have seen.
+    pub(crate) fn n_events(&self) -> u64 {
+        self.0.borrow().report.n_events
+    }
+
+    /// Returns whether the shadow has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.borrow().report.fault.is_some()
+    }
+
+    /// Ends the shadow run: returns the running version and what was seen.
+    pub(crate) fn end(self) -> (Box<dyn Strategy>, ShadowReport) {
+        let mut pair = self.0.borrow_mut();
+        let running = std::mem::replace(&mut pair.running, Box::new(Nobody));
+        (running, std::mem::take(&mut pair.report))
+    }
+}
+
+impl Strategy for Shadow {
+    fn on_event(
+        &mut self,
+        event: &StrategyEvent<'_>,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyFault> {
+        let pair = &mut *self.0.borrow_mut();
+        let next_order_id = intents.next_order_id();
+        let result = pair.running.on_event(event, view, intents);
+        pair.follow(event, view, next_order_id, intents.as_slice());
+        result
+    }
+}
+
+impl Pair {
+    fn follow(
+        &mut self,
+        event: &StrategyEvent<'_>,
+        view: &View<'_>,
+        next_order_id: tercel_core::ClientOrderId,
+        wished: &[Intent],
+    ) {
+        if self.report.fault.is_some() {
+            return;
+        }
+        if !self.has_begun {
+            self.has_begun = true;
+            self.wishes.begin(next_order_id);
+            if let Err(fault) = self.shadow.on_event(&StrategyEvent::Start, view, &mut self.wishes)
+            {
+                self.report.fault = Some(fault.to_string());
+                return;
+            }
+        }
+        self.wishes.begin(next_order_id);
+        if let Err(fault) = self.shadow.on_event(event, view, &mut self.wishes) {
+            self.report.fault = Some(fault.to_string());
+            return;
+        }
+        self.report.n_events += 1;
+        if self.wishes.as_slice() != wished {
+            self.report.n_different += 1;
+            if self.report.differences.len() < N_TOLD {
+                let text = tell(event, wished, self.wishes.as_slice());
+                self.report.differences.push(text);
+            }
+        }
+    }
+}
+
+fn tell(event: &StrategyEvent<'_>, running: &[Intent], shadow: &[Intent]) -> String {
+    let mut text = format!("{event:?}: ");
+    let same = running.iter().zip(shadow).take_while(|(a, b)| a == b).count();
+    // Writing to a string does not fail.
+    let _ = write!(text, "running {:?}, shadow {:?}", running.get(same), shadow.get(same));
+    text
+}
+
+/// Stands where nobody is called any more.
+pub(crate) struct Nobody;
+
+impl Strategy for Nobody {
+    fn on_event(
+        &mut self,
+        _event: &StrategyEvent<'_>,
+        _view: &View<'_>,
+        _intents: &mut Intents,
+    ) -> Result<(), StrategyFault> {
+        Ok(())
+    }
+}

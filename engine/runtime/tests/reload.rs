@@ -1,0 +1,186 @@
+//! Another version of a script takes over in a running loop, and no event is lost.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use support::{instrument, market, venue};
+use tercel_core::{Event, MarketData, MarketEvent, StrategyId, Value};
+use tercel_runtime::{
+    Directive, EndCause, EngineThread, EventLoop, Handle, Load, LoadReport, LoopOptions,
+    MarketSource, PaperPort, Parts, SourceFailure, SourceState, UtcClock, Version, control,
+};
+use tercel_script::{Language, Limits, Script, Source};
+use tercel_sim::LatencyModel;
+
+/// Gives as many events as it is allowed to.
+struct Sluice {
+    events: Vec<Event>,
+    n_given: usize,
+    n_allowed: Arc<AtomicUsize>,
+}
+
+impl MarketSource for Sluice {
+    fn poll(&mut self, out: &mut Vec<Event>, max: usize) -> Result<SourceState, SourceFailure> {
+        let end = self.events.len().min(self.n_given + max);
+        let until = self.n_allowed.load(Ordering::Acquire).min(end);
+        if self.n_given == self.events.len() {
+            return Ok(SourceState::Ended);
+        }
+        if until <= self.n_given {
+            return Ok(SourceState::Idle);
+        }
+        out.extend_from_slice(&self.events[self.n_given..until]);
+        self.n_given = until;
+        Ok(SourceState::Ready)
+    }
+
+    fn has_more(&self) -> bool {
+        self.n_allowed.load(Ordering::Acquire) > self.n_given
+    }
+}
+
+fn counter(language: Language, step: i64) -> Script {
+    let (file, text) = match language {
+        Language::Luau => (
+            "counter.luau",
+            format!(
+                "strategy {{ name = \"counter\" }}\nlocal n = 0\n\
+                 function on_reload(old) n = old.n end\n\
+                 function on_trade(price, qty, side, time) n += {step} remember(\"n\", n) end\n"
+            ),
+        ),
+        Language::Rhai => (
+            "counter.rhai",
+            format!(
+                "strategy(#{{ name: \"counter\" }});\nfn on_init() {{ this.n = 0; }}\n\
+                 fn on_reload(old) {{ this.n = old.n; }}\n\
+                 fn on_trade(price, qty, side, time) {{ this.n += {step}; remember(\"n\", this.n); }}\n"
+            ),
+        ),
+    };
+    let source = Source { path: file.into(), file: file.to_owned(), language, text };
+    Script::check(source, &Limits::of(language)).unwrap()
+}
+
+fn version(script: Script) -> Version {
+    Version::new(StrategyId(0), script, [], &[], &[instrument()], 1).unwrap()
+}
+
+fn load(handle: &Handle, version: Version, shadow: u64) -> Result<LoadReport, String> {
+    let (answer, receiver) = sync_channel(1);
+    handle.direct(Directive::Load(Box::new(Load { version, shadow, answer }))).unwrap();
+    receiver.recv_timeout(Duration::from_secs(10)).expect("an answer in time")
+}
+
+/// Runs the counter over a market, lets `meddle` act after half of it, and returns what was counted
+/// at the end.
+fn run(first: Script, meddle: impl FnOnce(&Handle)) -> f64 {
+    let events = market(3, 2);
+    let n = events.len();
+    let n_allowed = Arc::new(AtomicUsize::new(n / 2));
+    let (handle, control) = control(16);
+    let allowed = Arc::clone(&n_allowed);
+    let thread = EngineThread::spawn(None, move |_| {
+        let mut engine = support::engine("ema_cross.luau");
+        version(first).take_over(&mut engine, false).unwrap();
+        let parts = Parts {
+            engine,
+            clock: UtcClock::system(),
+            port: PaperPort::new(venue(LatencyModel::NONE)),
+            recorder: (),
+            observer: (),
+            sources: vec![Sluice { events, n_given: 0, n_allowed: allowed }],
+        };
+        let mut event_loop = EventLoop::new(parts, control, LoopOptions::default());
+        let ending = event_loop.run();
+        (ending, event_loop.into_parts().engine.snapshot())
+    })
+    .unwrap();
+    while handle.status(Duration::from_secs(10)).unwrap().n_market < n as u64 / 2 {}
+    meddle(&handle);
+    n_allowed.store(usize::MAX, Ordering::Release);
+    let (ending, state) = thread.join();
+    assert_eq!(ending.cause, EndCause::SourceEnded);
+    assert_eq!(ending.summary.n_events, n as u64, "no event is lost");
+    number(state.strategies[0].memory.get("n"))
+}
+
+fn number(value: Option<&Value>) -> f64 {
+    match value {
+        Some(Value::Float(bits)) => f64::from_bits(*bits),
+        Some(Value::Integer(n)) => f64::from(i32::try_from(*n).unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Trades in the first half of the market and in the second.
+fn trades() -> (f64, f64) {
+    let events = market(3, 2);
+    let count = |events: &[Event]| {
+        let is_trade = |event: &&Event| {
+            matches!(event, Event::Market(MarketEvent { data: MarketData::Trade { .. }, .. }))
+        };
+        f64::from(u32::try_from(events.iter().filter(is_trade).count()).unwrap())
+    };
+    let (first, second) = events.split_at(events.len() / 2);
+    (count(first), count(second))
+}
+
+#[test]
+fn a_version_takes_over_between_two_events_with_what_was_remembered() {
+    let (first, second) = trades();
+    assert!(first > 50.0 && second > 50.0);
+    for language in [Language::Luau, Language::Rhai] {
+        let counted = run(counter(language, 1), |handle| {
+            let report = load(handle, version(counter(language, 100)), 0).unwrap();
+            assert!(report.pause < Duration::from_secs(1));
+        });
+        assert!((counted - (first + 100.0 * second)).abs() < 0.5, "{language}: {counted}");
+    }
+}
+
+#[test]
+fn a_version_that_fails_to_build_leaves_the_running_one_alone() {
+    let (first, second) = trades();
+    let counted = run(counter(Language::Luau, 1), |handle| {
+        let text = "strategy { name = \"counter\", params = { { name = \"n\", kind = \"integer\", \
+                    default = 1, doc = \"n\" } } }\nif param(\"n\") ~= 1 then error(\"not so\") end\n\
+                    function on_trade(price, qty, side, time) end\n";
+        let source = Source {
+            path: "bad.luau".into(),
+            file: "bad.luau".to_owned(),
+            language: Language::Luau,
+            text: text.to_owned(),
+        };
+        let mut bad = version(Script::check(source, &Limits::of(Language::Luau)).unwrap());
+        bad.set_params(&[("n".to_owned(), Value::Integer(2))]).unwrap();
+        let refused = load(handle, bad, 0).unwrap_err();
+        assert!(refused.contains("bad.luau") && refused.contains("not so"), "{refused}");
+    });
+    assert!((counted - (first + second)).abs() < 0.5, "{counted}");
+}
+
+#[test]
+fn a_shadow_is_compared_and_thrown_away_and_then_promoted() {
+    let (first, second) = trades();
+    let (answer, receiver) = sync_channel(1);
+    let counted = run(counter(Language::Luau, 1), move |handle| {
+        let version = version(counter(Language::Luau, 10));
+        let load = Load { version, shadow: 20, answer };
+        handle.direct(Directive::Load(Box::new(load))).unwrap();
+    });
+    let report = receiver.recv().unwrap().unwrap();
+    let shadow = report.shadow.unwrap();
+    // Looked at between two cycles: a few more than asked for.
+    assert!((20..84).contains(&shadow.n_events), "{shadow:?}");
+    assert_eq!(shadow.n_different, shadow.n_events, "{shadow:?}");
+    assert!(shadow.differences[0].contains("Remember"), "{shadow:?}");
+    let left = counted - first - second;
+    assert!(left > 0.0 && left <= 9.0 * (second - 20.0) && left % 9.0 == 0.0, "{counted}");
+}
