@@ -1,0 +1,166 @@
+//! What a run that ended, well or not, leaves to the next one.
+
+use std::ops::Range;
+
+use tercel_core::{Nanos, Recovery, RecoveryError, Seq, StrategyId, Value};
+use tercel_store::journal::{Entry, JournalError, JournalReader, Record, RecordedEffect};
+use tercel_store::state::{self, StateError};
+
+use crate::version::Loaded;
+
+/// What a journal says of its run's end.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The run's number.
+    pub run: u32,
+    /// Its configuration as text.
+    pub config: String,
+    /// The state, ready to be finished ([`Recovery::finish`]) or brought forward.
+    pub recovery: Recovery,
+    /// Number of the last entry.
+    pub last_seq: Seq,
+    /// The engine's time then.
+    pub last_now: Nanos,
+    /// Entries that were repeated after the last snapshot.
+    pub n_repeated: u64,
+    /// Order numbers that it may have used.
+    pub lease: Option<Range<u64>>,
+    /// The last versions of its strategies that were loaded, with their parameters.
+    pub versions: Vec<(Loaded, Vec<(String, Value)>)>,
+    /// Why it ended; `None` if it was cut off.
+    pub reason: Option<String>,
+}
+
+/// Why a journal cannot be recovered from.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// It has no state to begin with: the run was cut off before it began.
+    #[error("the run has no snapshot: it was cut off before it began")]
+    NeverBegan,
+    /// A snapshot does not read.
+    #[error("record {index}: {error}")]
+    State {
+        /// Which record.
+        index: u64,
+        /// Why.
+        error: StateError,
+    },
+    /// A snapshot reads as another state than it says it is.
+    #[error("record {index}: the snapshot's hash is {found:016x}, it says {expected:016x}")]
+    Hash {
+        /// Which record.
+        index: u64,
+        /// What it reads as.
+        found: u64,
+        /// What it says.
+        expected: u64,
+    },
+    /// A record does not fit what came before it.
+    #[error("record {index}: {error}")]
+    Misfit {
+        /// Which record.
+        index: u64,
+        /// Why.
+        error: RecoveryError,
+    },
+}
+
+/// Reads the state at a run's end: the last snapshot, and what was recorded after it.
+///
+/// Time and memory are those of the snapshot and its tail, whatever the length of the run.
+///
+/// # Errors
+///
+/// If the journal is damaged, or never began.
+pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
+    let Some((_, Record::RunStarted { run, config, .. })) = reader.records()?.next().transpose()?
+    else {
+        return Err(RecoverError::NeverBegan);
+    };
+    let snapshot = reader.last_snapshot()?.ok_or(RecoverError::NeverBegan)?;
+    let index = snapshot.index;
+    let state =
+        state::decode(&snapshot.bytes).map_err(|error| RecoverError::State { index, error })?;
+    let found = state.hash();
+    if found != snapshot.state_hash {
+        let expected = snapshot.state_hash;
+        return Err(RecoverError::Hash { index, found, expected });
+    }
+    let mut recovered = Recovered {
+        run,
+        config,
+        recovery: Recovery::new(state),
+        last_seq: snapshot.seq,
+        last_now: Nanos(i64::MIN),
+        n_repeated: 0,
+        lease: reader.last_lease(),
+        versions: Vec::new(),
+        reason: None,
+    };
+    // Loads are few and stand anywhere; the state after them does not hold them.
+    for record in reader.tail()? {
+        let (index, record) = record?;
+        recovered.take(record).map_err(|error| RecoverError::Misfit { index, error })?;
+    }
+    Ok(recovered)
+}
+
+impl Recovered {
+    fn take(&mut self, record: Record) -> Result<(), RecoveryError> {
+        match record {
+            Record::Entry(entry) if entry.seq > self.last_seq => self.repeat(&entry)?,
+            Record::ScriptLoaded { strategy, .. } => {
+                self.versions.retain(|(loaded, _)| loaded.strategy != strategy);
+                self.versions.extend(Loaded::of(&record).map(|loaded| (loaded, Vec::new())));
+            }
+            Record::Params { strategy, values } => self.set_params(strategy, values),
+            Record::RunEnded { reason, .. } => self.reason = Some(reason),
+            // Entries before the snapshot are in it; what is left says nothing of the state.
+            Record::Entry(_)
+            | Record::RunStarted { .. }
+            | Record::Limits { .. }
+            | Record::IdLease { .. }
+            | Record::Snapshot { .. }
+            | Record::Gap { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn set_params(&mut self, strategy: StrategyId, values: Vec<(String, Value)>) {
+        let own = self.versions.iter_mut().find(|(loaded, _)| loaded.strategy == strategy);
+        if let Some((_, params)) = own {
+            *params = values;
+        }
+    }
+
+    fn repeat(&mut self, entry: &Entry) -> Result<(), RecoveryError> {
+        let (seq, now) = (entry.seq, entry.now);
+        let recovery = &mut self.recovery;
+        if let Some(event) = &entry.event {
+            recovery.event(seq, now, event)?;
+        }
+        for effect in &entry.effects {
+            match effect {
+                RecordedEffect::Send(request) => recovery.sent(now, request)?,
+                RecordedEffect::Remember { strategy, key, value } => {
+                    recovery.remembered(*strategy, key, value)?;
+                }
+                RecordedEffect::SetTimer { strategy, timer } => {
+                    recovery.timer_set(*strategy, timer.clone())?;
+                }
+                RecordedEffect::CancelTimer { strategy, name } => {
+                    recovery.timer_canceled(*strategy, name)?;
+                }
+                RecordedEffect::Notice(notice) => recovery.told(notice)?,
+                RecordedEffect::Resync(_) => {}
+            }
+        }
+        self.last_seq = seq;
+        self.last_now = now;
+        self.n_repeated += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,418 @@
+//! Executing a recorded run again: the same scripts and engine over the same inputs must give the
+//! same effects.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+
+use tercel_core::{Command, Effect, Effects, Engine, Event, MarketEvent, Nanos, Seq, Strategy};
+use tercel_script::{Language, Limits};
+use tercel_store::StoreError;
+use tercel_store::journal::{Entry, JournalError, JournalReader, Record, RecordedEffect};
+use tercel_store::market_tape::{MarketTapeReader, Taped};
+use tercel_store::state::{self, StateError};
+
+use crate::shadow::Nobody;
+use crate::version::{Loaded, Version, VersionError};
+
+/// What a run is executed again with.
+pub struct Reexecution<'a> {
+    /// The run's journal.
+    pub journal: &'a JournalReader,
+    /// Its market data; none for a run without a tape.
+    pub tape: Option<MarketTapeReader>,
+    /// Limits of the scripts, as they were.
+    pub limits: &'a dyn Fn(Language) -> Limits,
+    /// Intents that a strategy may give in one call, as it was.
+    pub intents_per_call: usize,
+    /// The last event that is executed; all of them if absent.
+    pub until: Option<Seq>,
+}
+
+impl std::fmt::Debug for Reexecution<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reexecution").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+/// What came of executing a run again.
+#[derive(Debug)]
+pub struct Reexecuted {
+    /// Entries of the journal that were compared.
+    pub n_entries: u64,
+    /// Events that were executed, market data included.
+    pub n_events: u64,
+    /// Snapshots and endings at which the state was compared.
+    pub n_states: u64,
+    /// The last event that was executed.
+    pub last_seq: Seq,
+    /// Where it went another way, if it did.
+    pub difference: Option<Difference>,
+    /// Why it stopped before the run's end, if it did without a difference.
+    pub stopped: Option<String>,
+    /// The engine as the last event has left it.
+    pub engine: Engine,
+}
+
+/// The first event after which something else happened than was recorded.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Difference {
+    /// Its number.
+    pub seq: Seq,
+    /// The engine's time.
+    pub now: Nanos,
+    /// The event.
+    pub event: String,
+    /// What was recorded.
+    pub expected: String,
+    /// What came now.
+    pub got: String,
+    /// The scripts that were running, by file name.
+    pub scripts: Vec<String>,
+}
+
+/// Why a run cannot be executed again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReexecutionError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The tape cannot be read.
+    #[error(transparent)]
+    Tape(#[from] StoreError),
+    /// A script does not run any more.
+    #[error("record {index}: {error}")]
+    Version {
+        /// The record that loads it.
+        index: u64,
+        /// Why.
+        error: VersionError,
+    },
+    /// The state at the beginning does not read.
+    #[error("record {index}: {error}")]
+    State {
+        /// Which record.
+        index: u64,
+        /// Why.
+        error: StateError,
+    },
+    /// There is no state to begin with.
+    #[error("the run has no snapshot at its beginning: it was cut off before it began")]
+    NeverBegan,
+}
+
+impl Reexecution<'_> {
+    /// Executes the run. Stops at the first difference.
+    ///
+    /// # Errors
+    ///
+    /// If journal, tape or scripts cannot be read or do not fit each other.
+    pub fn run(self) -> Result<Reexecuted, ReexecutionError> {
+        let mut hashes = BTreeMap::new();
+        for record in self.journal.records()? {
+            if let (_, Record::Snapshot { seq, state_hash, .. }) = record? {
+                hashes.insert(seq, state_hash);
+            }
+        }
+        let mut loads = Loads::new(self.limits);
+        let mut records = self.journal.records()?;
+        let mut engine = loop {
+            let Some((index, record)) = records.next().transpose()? else {
+                return Err(ReexecutionError::NeverBegan);
+            };
+            match record {
+                Record::Snapshot { bytes, .. } => {
+                    let state = state::decode(&bytes)
+                        .map_err(|error| ReexecutionError::State { index, error })?;
+                    let nobody =
+                        state.strategies.iter().map(|_| -> Box<dyn Strategy> { Box::new(Nobody) });
+                    break Engine::restore(state.clone(), nobody.collect(), self.intents_per_call)
+                        .map_err(|error| ReexecutionError::Version {
+                            index,
+                            error: error.into(),
+                        })?;
+                }
+                Record::Entry(_) | Record::RunEnded { .. } => {
+                    return Err(ReexecutionError::NeverBegan);
+                }
+                other => loads.take(index, &other)?,
+            }
+        };
+        loads.enter(&mut engine, false)?;
+        let mut player = Player {
+            engine,
+            effects: Engine::effects(),
+            market: Market { tape: self.tape, n_taken: 0 },
+            hashes: hashes.into_iter().peekable(),
+            now: Nanos(i64::MIN),
+            out: Reexecution::nothing(),
+            until: self.until.unwrap_or(Seq(u64::MAX)),
+        };
+        player.check_state(None);
+        for record in records {
+            let (index, record) = record?;
+            let flow = match record {
+                Record::Entry(entry) => {
+                    if let Some(Event::Command(Command::Start(_))) = entry.event {
+                        player.follow_to(Seq(entry.seq.0 - 1))?;
+                        loads.enter(&mut player.engine, true)?;
+                    }
+                    player.entry(&entry)?
+                }
+                Record::RunEnded { seq, state_hash, .. } => {
+                    player.follow_to(seq)?;
+                    player.check_end(state_hash)
+                }
+                // The tape itself says what is missing.
+                Record::Gap { .. } => true,
+                other => {
+                    loads.take(index, &other)?;
+                    true
+                }
+            };
+            if !flow {
+                break;
+            }
+        }
+        let Player { engine, out, .. } = player;
+        let difference = out.difference.map(|mut difference| {
+            difference.scripts.clone_from(&loads.names);
+            difference
+        });
+        Ok(Reexecuted {
+            n_entries: out.n_entries,
+            n_events: out.n_events,
+            n_states: out.n_states,
+            last_seq: out.last_seq,
+            difference,
+            stopped: out.stopped,
+            engine,
+        })
+    }
+
+    const fn nothing() -> Progress {
+        Progress {
+            n_entries: 0,
+            n_events: 0,
+            n_states: 0,
+            last_seq: Seq(0),
+            difference: None,
+            stopped: None,
+        }
+    }
+}
+
+/// Versions that were loaded and have not taken over.
+struct Loads<'a> {
+    limits: &'a dyn Fn(Language) -> Limits,
+    loaded: Option<Loaded>,
+    waiting: Vec<(u64, Version)>,
+    names: Vec<String>,
+}
+
+impl<'a> Loads<'a> {
+    const fn new(limits: &'a dyn Fn(Language) -> Limits) -> Self {
+        Self { limits, loaded: None, waiting: Vec::new(), names: Vec::new() }
+    }
+
+    fn take(&mut self, index: u64, record: &Record) -> Result<(), ReexecutionError> {
+        if let Some(loaded) = Loaded::of(record) {
+            self.loaded = Some(loaded);
+        } else if let Record::Params { strategy, values } = record
+            && let Some(loaded) = self.loaded.take().filter(|own| own.strategy == *strategy)
+        {
+            let version = Version::recorded(&loaded, values, self.limits)
+                .map_err(|error| ReexecutionError::Version { index, error })?;
+            self.names.push(loaded.name);
+            self.waiting.push((index, version));
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, engine: &mut Engine, reload: bool) -> Result<(), ReexecutionError> {
+        for (index, version) in self.waiting.drain(..) {
+            version
+                .take_over(engine, reload)
+                .map_err(|error| ReexecutionError::Version { index, error })?;
+        }
+        Ok(())
+    }
+}
+
+/// The run's market data with its numbers.
+struct Market {
+    tape: Option<MarketTapeReader>,
+    n_taken: u64,
+}
+
+impl Market {
+    /// Returns the next event, or why there is none.
+    #[inline]
+    fn next(&mut self) -> Result<Result<MarketEvent, String>, StoreError> {
+        let Some(tape) = &mut self.tape else {
+            return Ok(Err("the run has no tape".to_owned()));
+        };
+        Ok(match tape.next_item()? {
+            Some(Taped::Event { index, event }) if index == self.n_taken => {
+                self.n_taken += 1;
+                Ok(event)
+            }
+            Some(Taped::Event { index, .. }) => Err(format!(
+                "market events {} to {} are not on the tape any more",
+                self.n_taken,
+                index.saturating_sub(1)
+            )),
+            Some(Taped::Gap { index, n_lost }) => {
+                Err(format!("{n_lost} market events from number {index} on are not on the tape"))
+            }
+            None => Err(format!("the tape ends after {} market events", self.n_taken)),
+        })
+    }
+}
+
+struct Progress {
+    n_entries: u64,
+    n_events: u64,
+    n_states: u64,
+    last_seq: Seq,
+    difference: Option<Difference>,
+    stopped: Option<String>,
+}
+
+struct Player<I: Iterator<Item = (Seq, u64)>> {
+    engine: Engine,
+    effects: Effects,
+    market: Market,
+    /// States that were recorded, by the event that they follow.
+    hashes: Peekable<I>,
+    now: Nanos,
+    out: Progress,
+    until: Seq,
+}
+
+impl<I: Iterator<Item = (Seq, u64)>> Player<I> {
+    const fn is_over(&self) -> bool {
+        self.out.difference.is_some() || self.out.stopped.is_some()
+    }
+
+    /// Executes market data that had no effects, up to and with the event `seq`.
+    fn follow_to(&mut self, seq: Seq) -> Result<(), ReexecutionError> {
+        while self.out.last_seq < seq.min(self.until) && !self.is_over() {
+            match self.market.next()? {
+                Ok(event) => self.step(None, &Event::Market(event), &[]),
+                Err(why) => self.out.stopped = Some(why),
+            }
+        }
+        Ok(())
+    }
+
+    /// Executes an entry with the market data before it. Returns whether to go on.
+    fn entry(&mut self, entry: &Entry) -> Result<bool, ReexecutionError> {
+        self.follow_to(Seq(entry.seq.0.saturating_sub(1)))?;
+        if self.is_over() || self.out.last_seq >= self.until {
+            return Ok(false);
+        }
+        let is_on_tape = matches!(entry.event, None | Some(Event::Market(_)));
+        let taped = if is_on_tape { Some(self.market.next()?) } else { None };
+        let event = match (&entry.event, taped) {
+            (Some(event), None | Some(Ok(_))) => event.clone(),
+            (_, Some(Err(why))) => {
+                self.out.stopped = Some(why);
+                return Ok(false);
+            }
+            (None, Some(Ok(market))) => Event::Market(market),
+            (None, None) => return Ok(false),
+        };
+        self.step(Some(entry.now), &event, &entry.effects);
+        self.out.n_entries += 1;
+        Ok(!self.is_over())
+    }
+
+    fn step(&mut self, now: Option<Nanos>, event: &Event, expected: &[RecordedEffect]) {
+        let seq = Seq(self.out.last_seq.0 + 1);
+        let derived = match event {
+            Event::Market(market) => self.now.max(market.received_at),
+            _ => self.now,
+        };
+        self.now = now.unwrap_or(derived);
+        self.effects.clear();
+        self.engine.handle(seq, self.now, event, &mut self.effects);
+        self.out.last_seq = seq;
+        self.out.n_events += 1;
+        let got = self.effects.as_slice();
+        let is_same = got.len() == expected.len()
+            && expected.iter().zip(got).all(|(recorded, effect)| is_same(recorded, effect));
+        if !is_same {
+            self.out.difference = Some(self.differs(event, expected));
+        }
+        if self.hashes.peek().is_some_and(|(at, _)| *at <= seq) {
+            self.check_state(Some(event));
+        }
+    }
+
+    /// Compares the state, if one was recorded after the last event.
+    fn check_state(&mut self, event: Option<&Event>) {
+        while let Some((_, expected)) = self.hashes.next_if(|(at, _)| *at <= self.out.last_seq) {
+            self.out.n_states += 1;
+            self.compare(expected, event);
+        }
+    }
+
+    fn check_end(&mut self, expected: u64) -> bool {
+        if !self.is_over() && self.out.last_seq < self.until {
+            self.out.n_states += 1;
+            self.compare(expected, None);
+        }
+        false
+    }
+
+    fn compare(&mut self, expected: u64, event: Option<&Event>) {
+        let got = self.engine.state_hash();
+        if got != expected && self.out.difference.is_none() {
+            self.out.difference = Some(Difference {
+                seq: self.out.last_seq,
+                now: self.now,
+                event: event.map_or_else(|| "a recorded state".to_owned(), |e| format!("{e:?}")),
+                expected: format!("state {expected:016x}"),
+                got: format!("state {got:016x}"),
+                scripts: Vec::new(),
+            });
+        }
+    }
+
+    #[cold]
+    fn differs(&self, event: &Event, expected: &[RecordedEffect]) -> Difference {
+        let got = self.effects.as_slice();
+        let n_same = expected.iter().zip(got).take_while(|(a, b)| is_same(a, b)).count();
+        let told = |effect: Option<String>| effect.unwrap_or_else(|| "nothing".to_owned());
+        Difference {
+            seq: self.out.last_seq,
+            now: self.now,
+            event: format!("{event:?}"),
+            expected: told(expected.get(n_same).map(|effect| format!("{effect:?}"))),
+            got: told(got.get(n_same).map(|effect| format!("{effect:?}"))),
+            scripts: Vec::new(),
+        }
+    }
+}
+
+/// Whether an effect is what was recorded.
+fn is_same(recorded: &RecordedEffect, effect: &Effect) -> bool {
+    match (recorded, effect) {
+        (RecordedEffect::Send(own), Effect::Send(other)) => *own == **other,
+        (RecordedEffect::Resync(own), Effect::Resync(other)) => own == other,
+        (RecordedEffect::Notice(own), Effect::Notice(other)) => own == other,
+        (
+            RecordedEffect::Remember { strategy, key, value },
+            Effect::Remember { strategy: other, key: other_key, value: other_value },
+        ) => strategy == other && key == other_key && value == other_value,
+        (
+            RecordedEffect::SetTimer { strategy, timer },
+            Effect::SetTimer { strategy: other, timer: other_timer },
+        ) => strategy == other && timer == other_timer,
+        (
+            RecordedEffect::CancelTimer { strategy, name },
+            Effect::CancelTimer { strategy: other, name: other_name },
+        ) => strategy == other && name == other_name,
+        _ => false,
+    }
+}
