@@ -23,6 +23,7 @@ mod options;
 mod raw;
 mod reader;
 mod report;
+pub mod runs;
 mod source;
 pub mod state;
 mod survey;

@@ -106,6 +106,17 @@ impl Block {
     }
 }
 
+/// Returns where the `n`th record of a block begins, going by the lengths alone.
+pub(super) fn place_in(bytes: &[u8], n: u64) -> Option<usize> {
+    let mut at = HASH_LEN;
+    for _ in 0..n {
+        let len = bytes.get(at..)?.first_chunk::<LENGTH_LEN>()?;
+        let len = usize::try_from(u32::from_le_bytes(*len)).ok()?;
+        at = at.checked_add(LENGTH_LEN + HASH_LEN)?.checked_add(len)?;
+    }
+    (at < bytes.len()).then_some(at)
+}
+
 /// A walk over the records of a block, which checks each hash on its way.
 #[derive(Debug)]
 pub(super) struct Walk {

@@ -102,3 +102,29 @@ pub enum JournalError {
         what: String,
     },
 }
+
+impl JournalError {
+    /// Returns whether the file is open elsewhere: by the process that writes it, most likely.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Storage { source, .. }
+            if matches!(**source, redb::Error::DatabaseAlreadyOpen))
+    }
+
+    /// Returns whether the file is not what was written, rather than out of reach.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Storage { source, .. } => match &**source {
+                // A file that is too short or begins as no database does is told as an error of I/O.
+                redb::Error::Io(error) => matches!(
+                    error.kind(),
+                    std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
+                ),
+                source => !matches!(source, redb::Error::DatabaseAlreadyOpen),
+            },
+            _ => false,
+        }
+    }
+}

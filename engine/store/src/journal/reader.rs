@@ -1,16 +1,17 @@
 //! Reading a journal: in constant memory, one block at a time, checking on the way.
 
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
 use redb::StorageBackend;
-use tercel_core::Seq;
+use tercel_core::{Nanos, Seq};
 
 use super::block::{START, Walk};
-use super::codec;
+use super::codec::{self, Kind};
 use super::error::JournalError;
 use super::file::{Blocks, File};
-use super::head::Head;
+use super::head::{Head, Misfit};
 use super::record::Record;
 
 /// Memory for the database's cache: blocks are read once, in order.
@@ -31,10 +32,31 @@ pub struct JournalReader {
 pub struct Verified {
     /// Records in all.
     pub n_records: u64,
+    /// Entries among them.
+    pub n_entries: u64,
     /// Blocks that they lie in.
     pub n_blocks: u64,
     /// The last entry's number.
     pub last_seq: Option<Seq>,
+}
+
+/// What [`JournalReader::outline`] found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JournalOutline {
+    /// The run's number.
+    pub run: u32,
+    /// Version of the engine.
+    pub version: String,
+    /// When the run began, on the system's clock.
+    pub started_at: Nanos,
+    /// The time of its last entry, or of its start.
+    pub last_at: Nanos,
+    /// Entries.
+    pub n_entries: u64,
+    /// Snapshots.
+    pub n_snapshots: u64,
+    /// Why the run ended; `None` if it was not.
+    pub end_reason: Option<String>,
 }
 
 /// A snapshot as it was recorded.
@@ -156,11 +178,13 @@ impl JournalReader {
     pub fn verify(&self) -> Result<Verified, JournalError> {
         let mut records = self.records()?;
         let mut head = Head::empty();
+        let mut n_entries = 0;
         while let Some(bytes) = records.next_bytes()? {
             let index = head.n_records;
-            codec::decode(bytes).map_err(|error| self.file.place.damaged(index, error)).and_then(
-                |_| head.note(bytes).map_err(|misfit| self.file.place.damaged(index, misfit)),
-            )?;
+            let record = codec::decode(bytes);
+            let record = record.map_err(|error| self.file.place.damaged(index, error))?;
+            head.note(bytes).map_err(|misfit| self.file.place.damaged(index, misfit))?;
+            n_entries += u64::from(matches!(record, Record::Entry(_)));
         }
         head.hash = records.hash;
         head.n_blocks = records.n_blocks;
@@ -170,7 +194,91 @@ impl JournalReader {
             let what = "the records before it are not those that the head counts";
             return Err(self.file.place.damaged(head.n_records, what));
         }
-        Ok(Verified { n_records: head.n_records, n_blocks, last_seq: head.last_seq })
+        Ok(Verified { n_records: head.n_records, n_entries, n_blocks, last_seq: head.last_seq })
+    }
+
+    /// Counts what is in the journal. Checks the chain on its way, decodes next to nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`JournalReader::verify`], apart from damage that the chain does not show.
+    pub fn outline(&self) -> Result<JournalOutline, JournalError> {
+        let place = &self.file.place;
+        let mut records = self.records()?;
+        let mut outline = None;
+        let mut index = 0;
+        while let Some(bytes) = records.next_bytes()? {
+            let malformed = |error| place.damaged(index, error);
+            match (codec::kind(bytes).map_err(malformed)?, &mut outline) {
+                (Kind::RunStarted, None) => {
+                    let Record::RunStarted { run, at, version, .. } =
+                        codec::decode(bytes).map_err(malformed)?
+                    else {
+                        unreachable!("its kind says so");
+                    };
+                    outline = Some(JournalOutline {
+                        run,
+                        version,
+                        started_at: at,
+                        last_at: at,
+                        n_entries: 0,
+                        n_snapshots: 0,
+                        end_reason: None,
+                    });
+                }
+                (Kind::RunStarted, Some(_)) | (_, None) => {
+                    return Err(place.damaged(index, Misfit::Start));
+                }
+                (Kind::Entry(_), Some(outline)) => {
+                    outline.n_entries += 1;
+                    outline.last_at = codec::time_of_entry(bytes).map_err(malformed)?;
+                }
+                (Kind::Snapshot, Some(outline)) => outline.n_snapshots += 1,
+                (Kind::RunEnded, Some(outline)) => {
+                    if let Record::RunEnded { reason, .. } =
+                        codec::decode(bytes).map_err(malformed)?
+                    {
+                        outline.end_reason = Some(reason);
+                    }
+                }
+                (Kind::IdLease(_) | Kind::Other, Some(_)) => {}
+            }
+            index += 1;
+        }
+        outline.ok_or_else(|| JournalError::NoRun { place: place.name() })
+    }
+
+    /// Returns where in the file a record begins: its length, then its bytes. `None` if its block cannot
+    /// be read or found. Reads the file up to there.
+    #[must_use]
+    pub fn place_of(&self, path: &Path, index: u64) -> Option<u64> {
+        let blocks = self.file.blocks().ok()?;
+        let first = blocks.block_of(index).ok()??;
+        let mut block = Vec::new();
+        blocks.read(first, &mut block).ok().filter(|found| *found)?;
+        let within = super::block::place_in(&block, index - first)?;
+        let begin = find_in_file(path, &block)?;
+        Some(begin + within as u64)
+    }
+}
+
+/// Returns where a block's bytes lie in a file. The database keeps a value in one piece.
+fn find_in_file(path: &Path, block: &[u8]) -> Option<u64> {
+    const PIECE: usize = 4 << 20;
+    let mut file = std::fs::File::open(path).ok()?;
+    let mut window = Vec::with_capacity(block.len() + PIECE);
+    let mut begin = 0;
+    loop {
+        let n_read = Read::by_ref(&mut file).take(PIECE as u64).read_to_end(&mut window).ok()?;
+        if let Some(at) = memchr::memmem::find(&window, block) {
+            return Some(begin + at as u64);
+        }
+        if n_read == 0 {
+            return None;
+        }
+        let n_done = (window.len() + 1).saturating_sub(block.len());
+        window.drain(..n_done);
+        begin += n_done as u64;
     }
 }
 

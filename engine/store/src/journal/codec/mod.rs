@@ -159,6 +159,14 @@ pub(crate) fn decode_state(bytes: &[u8]) -> Result<StateImage, Malformed> {
     if input.is_empty() { Ok(image) } else { Err(input.malformed("bytes after the end")) }
 }
 
+/// Reads when an entry went into the engine.
+pub(super) fn time_of_entry(record: &[u8]) -> Result<Nanos, Malformed> {
+    let mut input = Input::new(record);
+    input.byte()?;
+    let (Seq(_), at) = Wire::take(&mut input)?;
+    Ok(at)
+}
+
 /// Decodes the bytes of one record, all of them.
 ///
 /// # Errors

@@ -1,0 +1,212 @@
+//! The runs of a data folder: their numbers, what each holds, which of them go.
+//!
+//! ```text
+//! <data>/lock                      held by the process that writes
+//! <data>/runs/last                 the highest number ever given out, as text
+//! <data>/runs/00000012/journal.redb
+//! <data>/runs/00000012/tape/00000001.tape ...
+//! ```
+//!
+//! A run's number is the upper part of its orders' ids at the venue, so none is ever given out twice,
+//! whatever was deleted since: it is on the disk before its folder is.
+//!
+//! Looking needs no lock; whatever writes shows that it holds the lock.
+
+mod error;
+mod outline;
+mod prune;
+mod verify;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub use error::RunsError;
+pub use outline::{RunOutline, RunState};
+pub use prune::PrunePolicy;
+pub use verify::{Fault, Verification};
+
+use self::error::io;
+
+/// The first run number that order ids have no room for.
+const NUMBERS: u32 = 1 << 24;
+
+/// A data folder and the runs in it.
+#[derive(Clone, Debug)]
+pub struct RunCatalog {
+    data: PathBuf,
+}
+
+/// Shows that no other process writes into the data folder. Given up when dropped, or when the
+/// process ends in any way.
+#[derive(Debug)]
+pub struct DataLock {
+    /// Locked while it is open.
+    _file: File,
+    data: PathBuf,
+}
+
+/// Where a run keeps its files.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunFolder {
+    /// The run's number, from 1.
+    pub number: u32,
+    /// Its folder.
+    pub path: PathBuf,
+}
+
+impl RunFolder {
+    /// Returns the run in a folder wherever it lies. Its number is 0 if the name says none.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        Self { number: number.unwrap_or(0), path: path.to_owned() }
+    }
+
+    /// Returns where its journal lies.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal.redb")
+    }
+
+    /// Returns the folder of its market data.
+    #[must_use]
+    pub fn tape(&self) -> PathBuf {
+        self.path.join("tape")
+    }
+}
+
+impl RunCatalog {
+    /// Returns the catalog of a data folder, which need not exist yet. Writes nothing.
+    #[must_use]
+    pub fn open(data: &Path) -> Self {
+        Self { data: data.to_owned() }
+    }
+
+    /// Returns the folder that all runs are in.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.data.join("runs")
+    }
+
+    /// Makes the data folder if need be and keeps other processes from writing into it.
+    ///
+    /// # Errors
+    ///
+    /// [`RunsError::Locked`] if another process (or another part of this one) does; otherwise if the
+    /// folder cannot be written.
+    pub fn lock(&self) -> Result<DataLock, RunsError> {
+        fs::create_dir_all(&self.data).map_err(io(&self.data))?;
+        let path = self.data.join("lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(io(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(DataLock { _file: file, data: self.data.clone() }),
+            Err(fs::TryLockError::WouldBlock) => Err(RunsError::Locked { data: self.data.clone() }),
+            Err(fs::TryLockError::Error(error)) => Err(io(&path)(error)),
+        }
+    }
+
+    /// Makes the folder of the next run. Returns when both its number and the folder are durable.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be written, the note of the last number is damaged, or no numbers are left.
+    ///
+    /// # Panics
+    ///
+    /// If the lock is of another data folder.
+    pub fn next_run(&self, lock: &DataLock) -> Result<RunFolder, RunsError> {
+        self.check(lock);
+        let runs = self.runs();
+        fs::create_dir_all(&runs).map_err(io(&runs))?;
+        let newest = self.folders()?.last().map_or(0, |run| run.number);
+        let number = newest.max(self.last_number()?) + 1;
+        if number >= NUMBERS {
+            return Err(RunsError::NumbersExhausted { data: self.data.clone() });
+        }
+        // The number first: one that is lost to a crash is lost, one that recurs is a disaster.
+        let (note, temporary) = (runs.join("last"), runs.join("last.tmp"));
+        let mut file = File::create(&temporary).map_err(io(&temporary))?;
+        writeln!(file, "{number}").and_then(|()| file.sync_all()).map_err(io(&temporary))?;
+        fs::rename(&temporary, &note).map_err(io(&note))?;
+        sync(&runs)?;
+        let path = self.folder(number);
+        fs::create_dir(&path).map_err(io(&path))?;
+        sync(&path)?;
+        sync(&runs)?;
+        sync(&self.data)?;
+        Ok(RunFolder { number, path })
+    }
+
+    /// Returns the folders of all runs, oldest first; none if there is no data folder yet.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be read.
+    pub fn folders(&self) -> Result<Vec<RunFolder>, RunsError> {
+        let runs = self.runs();
+        let entries = match fs::read_dir(&runs) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(io(&runs))?,
+        };
+        let mut folders = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(io(&runs))?.path();
+            let run = RunFolder::at(&path);
+            if run.number > 0 && path.is_dir() {
+                folders.push(run);
+            }
+        }
+        folders.sort_unstable_by_key(|run| run.number);
+        Ok(folders)
+    }
+
+    /// Returns a run by what people call it: its number, `latest`, or the path of its folder or
+    /// journal.
+    ///
+    /// # Errors
+    ///
+    /// [`RunsError::NoRun`] if there is none.
+    pub fn find(&self, name: &str) -> Result<RunFolder, RunsError> {
+        let none = || RunsError::NoRun { name: name.to_owned(), data: self.data.clone() };
+        if name == "latest" {
+            return self.folders()?.pop().ok_or_else(none);
+        }
+        if let Ok(number) = name.parse::<u32>() {
+            return self.folders()?.into_iter().find(|run| run.number == number).ok_or_else(none);
+        }
+        let path = Path::new(name);
+        let path = if path.is_file() { path.parent().ok_or_else(none)? } else { path };
+        let run = RunFolder::at(path);
+        if run.journal().is_file() { Ok(run) } else { Err(none()) }
+    }
+
+    fn folder(&self, number: u32) -> PathBuf {
+        self.runs().join(format!("{number:08}"))
+    }
+
+    fn last_number(&self) -> Result<u32, RunsError> {
+        let path = self.runs().join("last");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                text.trim().parse().map_err(|_| RunsError::BadNote { path: path.clone(), text })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(io(&path)(error)),
+        }
+    }
+
+    fn check(&self, lock: &DataLock) {
+        assert_eq!(lock.data, self.data, "the lock of another data folder");
+    }
+}
+
+/// Makes what a folder lists durable.
+fn sync(folder: &Path) -> Result<(), RunsError> {
+    File::open(folder).and_then(|file| file.sync_all()).map_err(io(folder))
+}
