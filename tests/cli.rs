@@ -142,6 +142,22 @@ fn a_written_configuration_is_sound_once_its_script_exists() {
 }
 
 #[test]
+fn the_doctor_looks_at_everything_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let output = tercel(&["doctor", "--data", &data, "--json"]);
+    let value = json(&output);
+    let is_fit = value["ok"].as_bool().unwrap();
+    assert_eq!(output.status.code(), Some(i32::from(!is_fit)));
+    let topics = value["findings"].as_array().unwrap().iter().map(|f| f["topic"].as_str().unwrap());
+    let topics: Vec<_> = topics.collect();
+    for topic in ["cores", "clock", "huge pages", "open files", "time", "machine", "disk sync"] {
+        assert!(topics.contains(&topic), "{topic}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_script_with_an_error_is_a_negative_answer_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broken.luau");

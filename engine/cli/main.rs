@@ -5,6 +5,7 @@ mod config;
 #[cfg_attr(not(test), expect(dead_code, reason = "the server answers with it"))]
 mod control_api;
 mod data;
+mod doctor;
 mod exit;
 #[cfg_attr(not(test), expect(dead_code, reason = "the server logs"))]
 mod logging;
@@ -25,7 +26,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backtest, bench, check, config as config_command, import, indicators, inspect, new,
+    backtest, bench, check, config as config_command, doctor as doctor_command, import, indicators,
+    inspect, new,
 };
 
 /// A low-latency trading engine whose strategies are scripts.
@@ -48,6 +50,7 @@ enum Command {
     Indicators(indicators::Args),
     Bench(bench::Args),
     Config(config_command::Args),
+    Doctor(doctor_command::Args),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Indicators(args) => indicators::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Config(args) => config_command::run(&args),
+        Command::Doctor(args) => doctor_command::run(&args),
     };
     match outcome {
         Ok(answer) => answer.into(),

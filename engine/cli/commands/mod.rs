@@ -4,6 +4,7 @@ pub(crate) mod backtest;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod import;
 pub(crate) mod indicators;
 pub(crate) mod inspect;
