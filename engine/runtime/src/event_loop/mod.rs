@@ -175,6 +175,14 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         }
     }
 
+    /// Lets the loop go on after an earlier one: its events are numbered after `seq`, and the engine's
+    /// time does not go back behind `now`.
+    #[must_use]
+    pub const fn starting_after(mut self, seq: Seq, now: Nanos) -> Self {
+        (self.seq, self.now, self.time) = (seq, now, now);
+        self
+    }
+
     /// Runs until somebody asks to stop or there is no more data; then stops the strategies, takes
     /// the reports that are under way and closes the recorder. Orders that rest stay as they are,
     /// unless the strategies withdraw them when they are stopped.

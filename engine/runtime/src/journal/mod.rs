@@ -1,0 +1,473 @@
+//! The recorder of a real run: a journal for everything but market data, a sink for that.
+//!
+//! Nothing here waits for a disk on the engine's thread. What can go wrong with the disk ends in the
+//! same way: trading halts, the failure names the remedy, and once the journal works again (opened
+//! anew by the clerk's thread if it had to be) a resume lets trading go on.
+//!
+//! | trouble | what is done | entries |
+//! |---|---|---|
+//! | the journal's ring is full | they wait in memory | none is lost |
+//! | the disk does not answer | waiting | none is lost |
+//! | a commit failed, or too many wait | the journal is opened again, a snapshot ends the hole | those of the hole are missing from the record, not from the state |
+//! | order numbers are not leased in time | waiting | none is lost |
+
+mod clerk;
+mod leases;
+mod options;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use tercel_core::{Effect, Engine, Event, MarketData, Nanos, OrderRequest, Seq};
+use tercel_store::journal::{Journal, JournalError, Record};
+
+use crate::market_sink::MarketSink;
+use crate::recorder::{RecordFailure, Recorder, Ticket};
+use clerk::{Clerk, Done, Job, Snapshot};
+use leases::Leases;
+pub use options::{Durable, RecorderOptions};
+
+/// Records a run in a journal, its market data in a sink.
+///
+/// Market events without effects go to the sink alone. Everything else goes to the journal: of a
+/// market event its number and effects.
+#[derive(Debug)]
+pub struct JournalRecorder<M = ()> {
+    /// `None` while it is being opened again.
+    journal: Option<Journal>,
+    clerk: Clerk,
+    options: RecorderOptions,
+    market: M,
+    leases: Leases,
+    phase: Phase,
+    /// What the ring had no room for, oldest first.
+    backlog: VecDeque<Waiting>,
+    /// The watermark when it was last seen to move, and when that was.
+    durable: u64,
+    durable_at: Instant,
+    last_ticket: Ticket,
+    /// When the last snapshot was taken, after how many entries, and whether it is being encoded.
+    snapshot_at: Instant,
+    n_entries_at_snapshot: u64,
+    is_encoding: bool,
+    counts: RecorderCounts,
+    /// When the disk is next looked after, on the loop's clock, or after how many calls.
+    next_look_at: Nanos,
+    n_calls: u32,
+    trouble: Option<RecordFailure>,
+}
+
+/// What a recorder has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RecorderCounts {
+    /// Entries handed over.
+    pub n_entries: u64,
+    /// Entries that are not in the journal: what happened while it was being opened again.
+    pub n_missing: u64,
+    /// Snapshots taken.
+    pub n_snapshots: u64,
+    /// Longest time that the engine's thread paid for one: a copy of the state.
+    pub snapshot_pause_max: Duration,
+    /// How often the journal was opened again.
+    pub n_reopened: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The journal takes entries, or the backlog does.
+    Working,
+    /// It has failed; it will be opened again at this time.
+    Failed { why: String, again_at: Instant },
+    /// It is being opened again.
+    Reopening { why: String },
+    /// It is open again; the snapshot that ends the hole has this ticket, once it is handed over.
+    Resuming { ticket: Option<u64> },
+}
+
+/// An entry that waits for room.
+#[derive(Debug)]
+struct Waiting {
+    seq: Seq,
+    now: Nanos,
+    event: Event,
+    effects: Vec<Effect>,
+}
+
+/// Time between two looks at the disk, and the calls after which one is due whatever the clock says.
+const LOOK_NS: i64 = Nanos::MILLI;
+const LOOK_CALLS: u32 = 256;
+
+impl<M: MarketSink> JournalRecorder<M> {
+    /// Returns a recorder over a journal that was created or opened, after leasing the first order
+    /// numbers, which waits for the disk. `reopen` opens the same journal again after it has failed.
+    ///
+    /// The journal's helpers stay on the cores of the calling thread: make it before the engine's
+    /// thread is pinned, and move it there. The engine must number its orders from [`Self::leased`] on, and the loop its events after the
+    /// journal's last entry ([`crate::EventLoop::starting_after`]).
+    ///
+    /// # Errors
+    ///
+    /// If the numbers cannot be leased or the system gives no thread.
+    pub fn new(
+        mut journal: Journal,
+        reopen: impl Fn() -> Result<Journal, JournalError> + Send + 'static,
+        market: M,
+        options: RecorderOptions,
+    ) -> Result<Self, RecordFailure> {
+        let ids = journal.lease(options.lease.max(2)).map_err(told)?;
+        let clerk = Clerk::spawn(reopen)
+            .map_err(|error| RecordFailure(format!("no thread for the journal: {error}")))?;
+        Ok(Self {
+            durable: journal.durable_through(),
+            journal: Some(journal),
+            clerk,
+            leases: Leases::new(options.lease.max(2), ids),
+            options,
+            market,
+            phase: Phase::Working,
+            backlog: VecDeque::new(),
+            durable_at: Instant::now(),
+            last_ticket: Ticket(0),
+            snapshot_at: Instant::now(),
+            n_entries_at_snapshot: 0,
+            is_encoding: false,
+            counts: RecorderCounts::default(),
+            next_look_at: Nanos(i64::MIN),
+            n_calls: 0,
+            trouble: None,
+        })
+    }
+
+    /// Returns the order numbers that may be used now.
+    #[must_use]
+    pub fn leased(&self) -> Range<u64> {
+        self.leases.usable()
+    }
+
+    /// Returns what was done so far.
+    #[must_use]
+    pub const fn counts(&self) -> RecorderCounts {
+        self.counts
+    }
+
+    /// Returns the sink of market data.
+    #[must_use]
+    pub const fn market(&self) -> &M {
+        &self.market
+    }
+
+    fn hand_over(
+        &mut self,
+        seq: Seq,
+        now: Nanos,
+        event: &Event,
+        effects: &[Effect],
+    ) -> Result<Ticket, RecordFailure> {
+        if matches!(self.phase, Phase::Failed { .. } | Phase::Reopening { .. }) {
+            self.counts.n_missing += 1;
+            return Err(self.trouble_now());
+        }
+        if self.backlog.is_empty()
+            && let Some(journal) = &mut self.journal
+        {
+            match journal.entry(seq, now, event, effects) {
+                Ok(ticket) => {
+                    self.counts.n_entries += 1;
+                    self.last_ticket = Ticket(ticket);
+                    return Ok(self.last_ticket);
+                }
+                Err(JournalError::Full { .. }) => {}
+                Err(error @ JournalError::Failed { .. }) => {
+                    self.counts.n_missing += 1;
+                    self.fail(error.to_string(), Duration::ZERO);
+                    return Err(self.trouble_now());
+                }
+                Err(error) => return Err(told(error)),
+            }
+        }
+        if self.backlog.len() < self.options.backlog.max(1) {
+            let (event, effects) = (event.clone(), effects.to_vec());
+            self.backlog.push_back(Waiting { seq, now, event, effects });
+        } else {
+            self.counts.n_missing += 1;
+            self.fail("more entries than there is room for wait".to_owned(), Duration::ZERO);
+        }
+        Err(self.trouble_now())
+    }
+
+    fn check_leases(&mut self, effects: &[Effect]) -> Result<(), RecordFailure> {
+        for effect in effects {
+            if let Effect::Send(request) = effect
+                && let OrderRequest::New { id, .. } = **request
+            {
+                self.leases.check(id)?;
+                if self.leases.is_due() {
+                    self.next_look_at = Nanos(i64::MIN);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the journal up, to open it again after a while.
+    #[cold]
+    fn fail(&mut self, why: String, after: Duration) {
+        self.counts.n_missing += self.backlog.len() as u64;
+        self.backlog.clear();
+        self.phase = Phase::Failed { why, again_at: Instant::now() + after };
+    }
+
+    /// Returns why nothing may leave, where something is known to be wrong.
+    fn trouble_now(&self) -> RecordFailure {
+        RecordFailure(match &self.phase {
+            Phase::Working => {
+                let n = self.backlog.len();
+                format!(
+                    "the journal's ring is full and {n} entries wait: the disk does not keep up; \
+                     they are handed over as soon as it does, then resume"
+                )
+            }
+            Phase::Failed { why, .. } | Phase::Reopening { why, .. } => format!(
+                "the journal failed: {why}; free space or mend the disk: it is opened again every \
+                 {:?}, then resume",
+                self.options.reopen_interval
+            ),
+            Phase::Resuming { .. } => {
+                "the journal is open again and the state is being recorded; resume once that is done"
+                    .to_owned()
+            }
+        })
+    }
+
+    /// Looks after the disk.
+    fn look(&mut self, seq: Seq, engine: &Engine) -> Result<(), RecordFailure> {
+        self.ask_clerk(seq, engine);
+        self.move_on(seq, engine);
+        if let Some(journal) = &self.journal
+            && matches!(self.phase, Phase::Working | Phase::Resuming { .. })
+            && let Err(error) = journal.check()
+        {
+            self.fail(error.to_string(), Duration::ZERO);
+        }
+        match self.phase {
+            Phase::Failed { .. } | Phase::Reopening { .. } => return Err(self.trouble_now()),
+            Phase::Working | Phase::Resuming { .. } => {}
+        }
+        self.catch_up();
+        if matches!(self.phase, Phase::Working) && self.is_snapshot_due() {
+            self.take_snapshot(seq, engine);
+        }
+        if !self.backlog.is_empty() || matches!(self.phase, Phase::Resuming { .. }) {
+            return Err(self.trouble_now());
+        }
+        let Some(journal) = &mut self.journal else { return Err(self.trouble_now()) };
+        self.leases.tend(journal, engine.state().next_order_id)?;
+        self.watch()
+    }
+
+    /// Hands over what waits, as far as there is room.
+    fn catch_up(&mut self) {
+        let Some(journal) = &mut self.journal else { return };
+        while let Some(Waiting { seq, now, event, effects }) = self.backlog.front() {
+            let Ok(ticket) = journal.entry(*seq, *now, event, effects) else { return };
+            self.counts.n_entries += 1;
+            self.last_ticket = Ticket(ticket);
+            self.backlog.pop_front();
+        }
+    }
+
+    /// Takes what the clerk has done.
+    fn ask_clerk(&mut self, seq: Seq, engine: &Engine) {
+        while let Some(done) = self.clerk.poll() {
+            match done {
+                Done::Opened(Err(error)) => {
+                    self.fail(error.to_string(), self.options.reopen_interval);
+                }
+                Done::Opened(Ok((journal, ids))) => {
+                    self.counts.n_reopened += 1;
+                    self.leases.restart(&ids);
+                    (self.durable, self.durable_at) = (journal.durable_through(), Instant::now());
+                    self.journal = Some(journal);
+                    self.phase = Phase::Resuming { ticket: None };
+                    self.take_snapshot(seq, engine);
+                }
+                Done::Encoded { opening, bytes } => {
+                    self.is_encoding = false;
+                    if opening == self.counts.n_reopened {
+                        self.put_snapshot(bytes);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves on from a failure.
+    fn move_on(&mut self, seq: Seq, engine: &Engine) {
+        match &mut self.phase {
+            Phase::Working | Phase::Reopening { .. } => {}
+            Phase::Failed { why, again_at } => {
+                if Instant::now() >= *again_at {
+                    let (why, lease) = (std::mem::take(why), self.options.lease.max(2));
+                    let old = self.journal.take();
+                    // There is room: nothing is asked twice.
+                    self.clerk.ask(Job::Reopen { old, lease });
+                    self.phase = Phase::Reopening { why };
+                }
+            }
+            Phase::Resuming { ticket: Some(ticket) } => {
+                let durable = self.journal.as_ref().map_or(0, Journal::durable_through);
+                if durable >= *ticket {
+                    self.phase = Phase::Working;
+                }
+            }
+            // The first attempt was refused, or an older snapshot was in the way.
+            Phase::Resuming { ticket: None } => self.take_snapshot(seq, engine),
+        }
+    }
+
+    fn is_snapshot_due(&self) -> bool {
+        let n_since = self.counts.n_entries - self.n_entries_at_snapshot;
+        let (entries, interval) = (self.options.snapshot_entries, self.options.snapshot_interval);
+        (entries > 0 && n_since >= entries)
+            || (n_since > 0 && !interval.is_zero() && self.snapshot_at.elapsed() >= interval)
+    }
+
+    /// Copies the state and lets it be encoded. Costs the engine's thread the copy.
+    fn take_snapshot(&mut self, seq: Seq, engine: &Engine) {
+        let Some(journal) = &self.journal else { return };
+        // What waits for room is in the state, but not before the snapshot's place in the journal.
+        if self.is_encoding || !self.backlog.is_empty() {
+            return;
+        }
+        let begun = Instant::now();
+        let (opening, n_before) = (self.counts.n_reopened, journal.n_records());
+        let snapshot = Snapshot { opening, seq, n_before, state: engine.snapshot() };
+        self.is_encoding = self.clerk.ask(Job::Encode(snapshot));
+        self.snapshot_at = begun;
+        self.n_entries_at_snapshot = self.counts.n_entries;
+        self.counts.n_snapshots += 1;
+        self.counts.snapshot_pause_max = self.counts.snapshot_pause_max.max(begun.elapsed());
+    }
+
+    fn put_snapshot(&mut self, bytes: Vec<u8>) {
+        let Some(journal) = &mut self.journal else { return };
+        match journal.encoded_snapshot(bytes) {
+            Ok(handed_over) => {
+                if let Phase::Resuming { ticket } = &mut self.phase {
+                    *ticket = Some(handed_over);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a snapshot was not recorded"),
+        }
+    }
+
+    /// Fails while the disk keeps everything waiting for too long.
+    fn watch(&mut self) -> Result<(), RecordFailure> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let durable = journal.durable_through();
+        if durable != self.durable || durable == journal.n_records() {
+            (self.durable, self.durable_at) = (durable, Instant::now());
+            return Ok(());
+        }
+        let waited = self.durable_at.elapsed();
+        if waited < self.options.stall {
+            return Ok(());
+        }
+        Err(RecordFailure(format!(
+            "the journal's disk has not answered for {:.1} s; see what holds it up: everything is \
+             recorded as soon as it answers, then resume",
+            waited.as_secs_f64()
+        )))
+    }
+
+    fn seal(&mut self, seq: Seq, engine: &Engine, reason: &str) -> Result<(), RecordFailure> {
+        let begun = Instant::now();
+        while let Err(failure) = self.look(seq, engine) {
+            if begun.elapsed() >= self.options.stall {
+                return Err(failure);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let Some(mut journal) = self.journal.take() else { return Err(self.trouble_now()) };
+        let (n_before, state) = (journal.n_records(), engine.snapshot());
+        let bytes = clerk::encoded(&Snapshot { opening: 0, seq, n_before, state });
+        self.counts.n_snapshots += 1;
+        let ticket = journal.encoded_snapshot(bytes).map_err(told)?;
+        journal.wait_durable(ticket, self.options.stall).map_err(told)?;
+        journal.end(seq, engine.state_hash(), reason).map_err(told)
+    }
+
+    /// Tells when trouble begins and ends.
+    fn tell(&mut self, health: Result<(), RecordFailure>) -> Result<(), RecordFailure> {
+        match (&self.trouble, &health) {
+            (None, Err(failure)) => tracing::error!(%failure, "trading is halted"),
+            (Some(_), Ok(())) => tracing::warn!("recording works again; resume to trade"),
+            (None, Ok(())) | (Some(_), Err(_)) => {}
+        }
+        self.trouble = health.as_ref().err().cloned();
+        health
+    }
+}
+
+impl<M: MarketSink> Recorder for JournalRecorder<M> {
+    #[inline]
+    fn record(
+        &mut self,
+        seq: Seq,
+        now: Nanos,
+        event: &Event,
+        effects: &[Effect],
+    ) -> Result<Ticket, RecordFailure> {
+        if let Event::Market(market) = event {
+            self.market.take(seq, market);
+            // Funding moves money: it is in both.
+            if effects.is_empty() && !matches!(market.data, MarketData::Funding { .. }) {
+                return Ok(self.last_ticket);
+            }
+        }
+        self.hand_over(seq, now, event, effects)
+            .and_then(|ticket| self.check_leases(effects).map(|()| ticket))
+            // The next look decides when it is over, and must come before anything leaves.
+            .inspect_err(|_| self.next_look_at = Nanos(i64::MIN))
+    }
+
+    fn keep(&mut self, record: &Record) -> Result<(), RecordFailure> {
+        match &mut self.journal {
+            Some(journal) if self.backlog.is_empty() && matches!(self.phase, Phase::Working) => {
+                journal.record(record).map(|_| ()).map_err(told)
+            }
+            // Nothing waits: whoever asked is told that it was not recorded.
+            Some(_) | None => Err(self.trouble_now()),
+        }
+    }
+
+    #[inline]
+    fn may_leave(&self, request: &OrderRequest, ticket: Ticket) -> bool {
+        !self.options.durable.concerns(request)
+            || self.journal.as_ref().is_some_and(|journal| journal.durable_through() >= ticket.0)
+    }
+
+    #[inline]
+    fn tend(&mut self, seq: Seq, time: Nanos, engine: &Engine) -> Result<(), RecordFailure> {
+        self.n_calls += 1;
+        if self.trouble.is_none() && time < self.next_look_at && self.n_calls < LOOK_CALLS {
+            return Ok(());
+        }
+        self.next_look_at = time.plus(LOOK_NS);
+        self.n_calls = 0;
+        let health = self.look(seq, engine);
+        self.tell(health)
+    }
+
+    /// Records the state and seals the journal. Waits for the disk as long as it may stall.
+    fn close(&mut self, seq: Seq, engine: &Engine, reason: &str) -> Result<(), RecordFailure> {
+        let sealed = self.seal(seq, engine, reason);
+        let closed = self.market.close();
+        sealed.and(closed)
+    }
+}
+
+fn told(error: JournalError) -> RecordFailure {
+    RecordFailure(format!("the journal: {error}"))
+}
