@@ -13,6 +13,7 @@
 //! Looking needs no lock; whatever writes shows that it holds the lock.
 
 mod error;
+mod export;
 mod outline;
 mod prune;
 mod verify;
@@ -22,6 +23,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use error::RunsError;
+pub use export::{ExportError, ExportFormat, ExportedTable};
 pub use outline::{RunOutline, RunState};
 pub use prune::PrunePolicy;
 pub use verify::{Fault, Verification};
