@@ -9,6 +9,8 @@
 //! Prices, quantities and amounts are exact decimals as text. Fields that a peer of another version
 //! does not know are ignored, and those that it does not send have their defaults.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -26,6 +28,35 @@ pub(crate) enum Request {
     Flatten(ScopeName),
     /// Cancel all orders and refuse new ones.
     Kill(ScopeName),
+    /// Give a strategy new values of some of its parameters, between two events.
+    Set {
+        /// The strategy's name; may be empty if there is one only.
+        #[serde(default)]
+        strategy: String,
+        /// Names and values, as the configuration has them.
+        values: BTreeMap<String, String>,
+    },
+    /// Load a strategy's script again from its file.
+    Reload {
+        /// The strategy's name; may be empty if there is one only.
+        #[serde(default)]
+        strategy: String,
+        /// Events that the new version first sees in the shadow of the old one.
+        #[serde(default)]
+        shadow: u64,
+    },
+    /// Go back to a version that was loaded before.
+    Rollback {
+        /// The strategy's name; may be empty if there is one only.
+        #[serde(default)]
+        strategy: String,
+        /// The beginning of its hash.
+        hash: String,
+    },
+    /// Answer with notices as they come, one a line, until the client goes.
+    Tail,
+    /// Stop the strategies and end.
+    Stop,
 }
 
 /// What a request applies to.
@@ -37,6 +68,7 @@ pub(crate) struct ScopeName {
 
 impl ScopeName {
     /// Everything.
+    #[cfg(test)]
     pub(crate) fn engine() -> Self {
         Self { scope: "engine".to_owned() }
     }

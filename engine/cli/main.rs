@@ -2,21 +2,17 @@
 
 mod commands;
 mod config;
-#[cfg_attr(not(test), expect(dead_code, reason = "the server answers with it"))]
 mod control_api;
 mod data;
 mod doctor;
 mod exit;
-#[cfg_attr(not(test), expect(dead_code, reason = "the server logs"))]
 mod logging;
-#[cfg_attr(not(test), expect(dead_code, reason = "the server serves them"))]
 mod metrics;
 mod progress;
 mod report;
 mod script_log;
-#[expect(dead_code, reason = "the server reads the rest of it")]
+mod server;
 mod server_config;
-#[cfg_attr(not(test), expect(dead_code, reason = "the server is supervised"))]
 mod supervisor;
 mod timing;
 mod toml_file;
@@ -26,8 +22,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backtest, bench, check, config as config_command, doctor as doctor_command, import, indicators,
-    inspect, new,
+    backtest, bench, check, config as config_command, ctl, doctor as doctor_command, import,
+    indicators, inspect, new, recover, replay, run,
 };
 
 /// A low-latency trading engine whose strategies are scripts.
@@ -50,6 +46,10 @@ enum Command {
     Indicators(indicators::Args),
     Bench(bench::Args),
     Config(config_command::Args),
+    Run(run::Args),
+    Ctl(ctl::Args),
+    Recover(recover::Args),
+    Replay(replay::Args),
     Doctor(doctor_command::Args),
 }
 
@@ -65,6 +65,10 @@ fn main() -> ExitCode {
         Command::Indicators(args) => indicators::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Config(args) => config_command::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
+        Command::Recover(args) => recover::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Doctor(args) => doctor_command::run(&args),
     };
     match outcome {

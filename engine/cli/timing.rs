@@ -13,8 +13,8 @@ use crate::report::LatencyRow;
 #[derive(Clone, Debug)]
 pub(crate) struct HookTimes(Rc<RefCell<Vec<HookTime>>>);
 
-/// A hook's name and how long its calls took, in nanoseconds.
-type HookTime = (&'static str, Histogram<u64>);
+/// A hook's name, how long its calls took, in nanoseconds, and all of them together.
+type HookTime = (&'static str, Histogram<u64>, u64);
 
 impl HookTimes {
     /// Returns empty histograms.
@@ -30,9 +30,10 @@ impl HookTimes {
 
     /// Returns the percentiles of each hook that was called.
     pub(crate) fn rows(&self) -> Vec<LatencyRow> {
-        let row = |(name, times): &HookTime| LatencyRow {
+        let row = |(name, times, sum_ns): &HookTime| LatencyRow {
             name: (*name).to_owned(),
             count: times.len(),
+            sum_ns: *sum_ns,
             p50_ns: times.value_at_quantile(0.5),
             p90_ns: times.value_at_quantile(0.9),
             p99_ns: times.value_at_quantile(0.99),
@@ -44,13 +45,14 @@ impl HookTimes {
 
     fn record(&self, name: &'static str, ns: u64) {
         let mut all = self.0.borrow_mut();
-        let at = all.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+        let at = all.iter().position(|(known, ..)| *known == name).unwrap_or_else(|| {
             // Three digits over a nanosecond to a minute; longer calls are counted at the end.
             let times = Histogram::new_with_bounds(1, 60_000_000_000, 3);
-            all.push((name, times.expect("the bounds are valid")));
+            all.push((name, times.expect("the bounds are valid"), 0));
             all.len() - 1
         });
         all[at].1.saturating_record(ns);
+        all[at].2 = all[at].2.saturating_add(ns);
     }
 }
 

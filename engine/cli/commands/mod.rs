@@ -4,11 +4,15 @@ pub(crate) mod backtest;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod ctl;
 pub(crate) mod doctor;
 pub(crate) mod import;
 pub(crate) mod indicators;
 pub(crate) mod inspect;
 pub(crate) mod new;
+pub(crate) mod recover;
+pub(crate) mod replay;
+pub(crate) mod run;
 
 use std::io::Write;
 

@@ -58,6 +58,8 @@ pub(crate) struct LatencyRow {
     pub(crate) name: String,
     /// How often.
     pub(crate) count: u64,
+    /// All calls together.
+    pub(crate) sum_ns: u64,
     /// Half of the calls took at most this.
     pub(crate) p50_ns: u64,
     /// Nine in ten.

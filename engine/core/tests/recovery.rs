@@ -288,6 +288,8 @@ fn a_record_brings_back_orders_positions_money_memory_timers_and_switches() {
                 (from, snapshot) = (run.journal.len(), run.engine.snapshot());
             }
         }
+        // As it would come from a file: with room for what it holds and no more.
+        let snapshot = State::from_image(snapshot.image()).unwrap();
         let recovered = run.recover(snapshot, from);
         let day = Nanos(run.now).day();
         assert_eq!(promised(&recovered, day), promised(run.engine.state(), day), "seed {seed}");

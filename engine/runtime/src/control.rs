@@ -11,6 +11,7 @@ use tercel_core::{Command, Engine, Nanos, Notional, Quantity, Seq, TradingState}
 
 use crate::directive::Directive;
 use crate::idle::Waker;
+use crate::recorder::RecordProgress;
 use crate::ring::{RingCounters, RingStatus};
 
 /// Returns both sides of the control of one engine; `capacity` commands wait at most.
@@ -96,6 +97,8 @@ pub struct Status {
     pub rings: Vec<RingStatus>,
     /// Requests that wait for their records to become durable.
     pub n_held: usize,
+    /// How far recording has come.
+    pub recording: RecordProgress,
     /// Why nothing is recorded and no order leaves, and what to do about it, while that is so.
     pub record_failure: Option<String>,
     /// Why a source of market data gives nothing any more, if one failed.
@@ -276,6 +279,7 @@ impl Status {
             is_running: state.strategies.iter().map(|strategy| strategy.is_running).collect(),
             rings: Vec::new(),
             n_held: 0,
+            recording: RecordProgress::default(),
             record_failure: None,
             source_failure: None,
         }

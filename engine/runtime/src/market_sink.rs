@@ -11,6 +11,11 @@ pub trait MarketSink {
     /// is no room for is lost, and for the sink to tell of.
     fn take(&mut self, seq: Seq, event: &MarketEvent);
 
+    /// Returns how many events it has lost.
+    fn n_lost(&self) -> u64 {
+        0
+    }
+
     /// Writes what it still has; nothing comes after. May block.
     ///
     /// # Errors
@@ -36,6 +41,10 @@ impl MarketSink for Option<MarketTape> {
             // It counts what it is given, lost or not: numbers of the run follow from that.
             tape.record(event);
         }
+    }
+
+    fn n_lost(&self) -> u64 {
+        self.as_ref().map_or(0, MarketTape::n_lost)
     }
 
     fn close(&mut self) -> Result<(), RecordFailure> {

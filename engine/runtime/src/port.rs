@@ -1,6 +1,10 @@
 //! What a venue is to the event loop.
 
-use tercel_core::{Approved, Event, InstrumentId, MarketEvent, Nanos, OrderRequest};
+use std::collections::VecDeque;
+
+use tercel_core::{
+    Approved, Event, ExecutionReport, InstrumentId, MarketEvent, Nanos, OrderRequest,
+};
 use tercel_sim::{SimVenue, VenuePort};
 
 /// A venue's door with what the event loop needs beyond sending and polling. No call blocks.
@@ -29,13 +33,23 @@ pub trait Port: VenuePort {
 #[derive(Debug)]
 pub struct PaperPort {
     venue: SimVenue,
+    /// What it has to say of orders that it does not know.
+    lost: VecDeque<ExecutionReport>,
 }
 
 impl PaperPort {
     /// Returns the port of this venue.
     #[must_use]
     pub const fn new(venue: SimVenue) -> Self {
-        Self { venue }
+        Self { venue, lost: VecDeque::new() }
+    }
+
+    /// Lets the venue say first what became of orders that an earlier one had: it died with its
+    /// process, and they with it.
+    #[must_use]
+    pub fn forgetting(mut self, lost: impl IntoIterator<Item = ExecutionReport>) -> Self {
+        self.lost.extend(lost);
+        self
     }
 
     /// Returns the venue.
@@ -51,7 +65,10 @@ impl VenuePort for PaperPort {
     }
 
     fn poll(&mut self, now: Nanos) -> Option<Event> {
-        self.venue.poll(now)
+        match self.lost.pop_front() {
+            Some(report) => Some(Event::Execution(report)),
+            None => self.venue.poll(now),
+        }
     }
 }
 
@@ -74,7 +91,10 @@ impl Port for PaperPort {
     }
 
     fn next_report_at(&self) -> Nanos {
-        self.venue.next_report_at()
+        match self.lost.front() {
+            Some(report) => report.received_at,
+            None => self.venue.next_report_at(),
+        }
     }
 
     fn is_busy(&self) -> bool {

@@ -53,6 +53,11 @@ pub trait Recorder {
         Ok(())
     }
 
+    /// Returns how far recording has come.
+    fn progress(&self) -> RecordProgress {
+        RecordProgress::default()
+    }
+
     /// Makes everything recorded durable; nothing comes after. May block.
     ///
     /// # Errors
@@ -64,6 +69,17 @@ pub trait Recorder {
 /// Which record it was, for [`Recorder::may_leave`]. Later records have greater tickets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Ticket(pub u64);
+
+/// How far recording has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RecordProgress {
+    /// Records handed over.
+    pub n_records: u64,
+    /// Records that are durable.
+    pub n_durable: u64,
+    /// Market events that the tape has not.
+    pub n_untaped: u64,
+}
 
 /// Why nothing is recorded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::iter::Peekable;
 use tercel_core::{Command, Effect, Effects, Engine, Event, MarketEvent, Nanos, Seq, Strategy};
 use tercel_script::{Language, Limits};
 use tercel_store::StoreError;
-use tercel_store::journal::{Entry, JournalError, JournalReader, Record, RecordedEffect};
+use tercel_store::journal::{CUT_OFF, Entry, JournalError, JournalReader, Record, RecordedEffect};
 use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::state::{self, StateError};
 
@@ -158,6 +158,7 @@ impl Reexecution<'_> {
                     }
                     player.entry(&entry)?
                 }
+                Record::RunEnded { reason, .. } if reason == CUT_OFF => false,
                 Record::RunEnded { seq, state_hash, .. } => {
                     player.follow_to(seq)?;
                     player.check_end(state_hash)

@@ -117,6 +117,12 @@ fn tell(event: &StrategyEvent<'_>, running: &[Intent], shadow: &[Intent]) -> Str
     text
 }
 
+/// Returns a strategy that does nothing: it keeps the place of one that is to take over.
+#[must_use]
+pub fn placeholder() -> Box<dyn Strategy> {
+    Box::new(Nobody)
+}
+
 /// Stands where nobody is called any more.
 pub(crate) struct Nobody;
 

@@ -22,7 +22,11 @@ pub struct Version {
     instruments: Vec<InstrumentId>,
     seed: u64,
     hash: [u8; 32],
+    wrap: Option<Wrap>,
 }
+
+/// Puts something around a strategy.
+pub type Wrap = fn(StrategyId, Box<dyn Strategy>) -> Box<dyn Strategy>;
 
 /// Why a version cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +77,27 @@ impl Version {
             if wanted.is_empty() { all(known) } else { find(&script, wanted, known)? };
         let params = script.manifest().params_of(params)?;
         let hash = source_hash(&script.source().text, script.modules());
-        Ok(Self { strategy, script, params, instruments, seed, hash })
+        Ok(Self { strategy, script, params, instruments, seed, hash, wrap: None })
+    }
+
+    /// Returns a version of what was bound already.
+    #[must_use]
+    pub fn of(
+        strategy: StrategyId,
+        script: Script,
+        params: ParamValues,
+        instruments: Vec<InstrumentId>,
+        seed: u64,
+    ) -> Self {
+        let hash = source_hash(&script.source().text, script.modules());
+        Self { strategy, script, params, instruments, seed, hash, wrap: None }
+    }
+
+    /// Lets the strategy be wrapped as it is built, on the thread where it stays: to time its calls.
+    #[must_use]
+    pub const fn wrapped(mut self, wrap: Wrap) -> Self {
+        self.wrap = Some(wrap);
+        self
     }
 
     /// Returns the version that two records tell of: of a script's load and of its parameters.
@@ -97,7 +121,15 @@ impl Version {
         let params = params.iter().map(|(name, value)| (name.as_str(), value));
         let params = script.manifest().params_of(params)?;
         let (strategy, seed) = (loaded.strategy, loaded.seed);
-        Ok(Self { strategy, script, params, instruments: loaded.instruments.clone(), seed, hash })
+        Ok(Self {
+            strategy,
+            script,
+            params,
+            instruments: loaded.instruments.clone(),
+            seed,
+            hash,
+            wrap: None,
+        })
     }
 
     /// Returns the strategy that it is a version of.
@@ -195,7 +227,11 @@ impl Version {
             seed: self.seed,
             reload,
         };
-        Ok(Box::new(self.script.instantiate(binding)?))
+        let strategy: Box<dyn Strategy> = Box::new(self.script.instantiate(binding)?);
+        Ok(match self.wrap {
+            Some(wrap) => wrap(self.strategy, strategy),
+            None => strategy,
+        })
     }
 
     /// Returns the ids that its bar series have, or would be given.

@@ -44,3 +44,4 @@ pub use reader::Reader;
 pub use report::{BadLine, Report};
 pub use tape::{TapeReader, TapeSummary, TapeWriter};
 pub use time::{TimeUnit, parse_date};
+pub use window::Window;

@@ -13,7 +13,7 @@ use tercel_core::{
 
 /// Lets pass what lies in a stretch of time.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub struct Window {
     from: Option<Nanos>,
     to: Option<Nanos>,
     /// What stands before the stretch, until it has begun.
@@ -23,18 +23,20 @@ pub(crate) struct Window {
 
 impl Window {
     /// `venues` are those of the instruments, by their ids.
-    pub(crate) const fn new(from: Option<Nanos>, to: Option<Nanos>, venues: Vec<VenueId>) -> Self {
+    #[must_use]
+    pub const fn new(from: Option<Nanos>, to: Option<Nanos>, venues: Vec<VenueId>) -> Self {
         Self { from, to, before: BTreeMap::new(), venues }
     }
 
     /// Returns whether the stretch is over at this time.
-    pub(crate) fn is_over(&self, at: Nanos) -> bool {
+    #[must_use]
+    pub fn is_over(&self, at: Nanos) -> bool {
         self.to.is_some_and(|to| at >= to)
     }
 
     /// Takes out of `out[start..]`, which is in order of time, what lies outside; returns whether
     /// the stretch is over.
-    pub(crate) fn apply(&mut self, out: &mut Vec<Event>, start: usize) -> bool {
+    pub fn apply(&mut self, out: &mut Vec<Event>, start: usize) -> bool {
         let mut over = false;
         if self.to.is_some() {
             let end = out[start..].iter().position(

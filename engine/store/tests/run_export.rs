@@ -295,8 +295,7 @@ fn a_run_that_goes_on_from_another_begins_with_its_orders_and_positions() {
         RunStart { run: 2, at: Nanos(1), config: String::new(), version: "0.1.0".to_owned() };
     second.journal = Journal::create(&place.journal(), start, JournalOptions::default()).unwrap();
     second.engine =
-        Engine::restore(state, second.puppets.iter().map(Strings::puppet).collect(), 64)
-            .unwrap();
+        Engine::restore(state, second.puppets.iter().map(Strings::puppet).collect(), 64).unwrap();
     (second.venue, second.seq) = (first.venue, first.seq);
     second.snapshot();
     let n_fills = second.n_fills;

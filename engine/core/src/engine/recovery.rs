@@ -53,7 +53,8 @@ pub enum RecoveryError {
 impl Recovery {
     /// Begins with a state.
     #[must_use]
-    pub fn new(state: State) -> Self {
+    pub fn new(mut state: State) -> Self {
+        state.make_room();
         let mut engine = Engine::assemble(state, Vec::new(), 1);
         engine.repeats = true;
         Self { engine }

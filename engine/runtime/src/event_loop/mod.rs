@@ -373,6 +373,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             n_reports: self.summary.n_reports,
             n_requests: self.summary.n_requests,
             n_held: self.gate.n_held(),
+            recording: self.parts.recorder.progress(),
             record_failure: self.gate.failure.as_ref().map(ToString::to_string),
             source_failure: self.source_failure.as_ref().map(ToString::to_string),
             ..Status::of(&self.parts.engine)

@@ -23,7 +23,7 @@ use tercel_core::{Effect, Engine, Event, MarketData, Nanos, OrderRequest, Seq};
 use tercel_store::journal::{Journal, JournalError, Record};
 
 use crate::market_sink::MarketSink;
-use crate::recorder::{RecordFailure, Recorder, Ticket};
+use crate::recorder::{RecordFailure, RecordProgress, Recorder, Ticket};
 use clerk::{Clerk, Done, Job, Snapshot};
 use leases::Leases;
 pub use options::{Durable, RecorderOptions};
@@ -458,6 +458,15 @@ impl<M: MarketSink> Recorder for JournalRecorder<M> {
         self.n_calls = 0;
         let health = self.look(seq, engine);
         self.tell(health)
+    }
+
+    fn progress(&self) -> RecordProgress {
+        let journal = self.journal.as_ref();
+        RecordProgress {
+            n_records: journal.map_or(self.last_ticket.0, Journal::n_records),
+            n_durable: journal.map_or(self.durable, Journal::durable_through),
+            n_untaped: self.market.n_lost(),
+        }
     }
 
     /// Records the state and seals the journal. Waits for the disk as long as it may stall.

@@ -9,6 +9,9 @@ use tercel_core::{
 
 use super::codec;
 
+/// Why a run ended that its successor has sealed. Its record has no state's hash, but zero.
+pub const CUT_OFF: &str = "cut off";
+
 /// One record of a run.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Record {

@@ -1,0 +1,255 @@
+//! `tercel ctl`: talks to a running server.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+use serde_json::Value;
+
+use super::{print, print_json};
+use crate::control_api::{Answer as Reply, NoticeStatus, Request, ScopeName, Status};
+use crate::exit::{Answer, Blame, Outcome, input};
+use crate::server_config::control_socket_in;
+
+/// Ask a running server how it stands, or tell it what to do.
+///
+/// A scope is `engine`, `account:NAME` or `strategy:NAME`. Exit codes: 0 done, 1 the server refused,
+/// 2 no server is there.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Folder of the server's runs.
+    #[arg(long, env = "TERCEL_DATA", default_value = "tercel-data", global = true)]
+    data: PathBuf,
+    /// Its control socket, if that is elsewhere.
+    #[arg(long, global = true)]
+    socket: Option<PathBuf>,
+    /// Print the answer as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// How everything stands.
+    Status,
+    /// Let a scope only shrink its positions.
+    Pause(OfScope),
+    /// Let a scope trade again.
+    Resume(OfScope),
+    /// Cancel a scope's orders and refuse new ones.
+    Kill(OfScope),
+    /// Cancel a scope's orders and close its positions.
+    Flatten(OfScope),
+    /// Change parameters of a strategy, without loading it again.
+    Set {
+        /// The strategy; not needed if there is one only.
+        #[arg(long, default_value = "")]
+        strategy: String,
+        /// NAME=VALUE
+        #[arg(required = true)]
+        values: Vec<String>,
+    },
+    /// Load a strategy's script again from its file.
+    Reload {
+        /// The strategy; not needed if there is one only.
+        #[arg(default_value = "")]
+        strategy: String,
+        /// Events that the new version first sees in the shadow of the old one.
+        #[arg(long, default_value_t = 0)]
+        shadow: u64,
+    },
+    /// Go back to a version of a script that was loaded before.
+    Rollback {
+        /// The beginning of its hash.
+        hash: String,
+        /// The strategy; not needed if there is one only.
+        #[arg(long, default_value = "")]
+        strategy: String,
+    },
+    /// Positions.
+    Positions,
+    /// Open orders.
+    Orders,
+    /// Notices as they come, until interrupted.
+    Tail,
+    /// Stop the strategies and end the server.
+    Stop,
+}
+
+#[derive(Debug, ClapArgs)]
+struct OfScope {
+    /// engine, account:NAME or strategy:NAME
+    #[arg(default_value = "engine")]
+    scope: String,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let path = args.socket.clone().unwrap_or_else(|| control_socket_in(&args.data));
+    let stream = UnixStream::connect(&path).map_err(|error| {
+        input(format!(
+            "{}: {error}; is a server running there? (--data names its folder)",
+            path.display()
+        ))
+    })?;
+    let mut lines = BufReader::new(stream.try_clone().or_machine()?).lines();
+    let mut ask = |request: &Request| -> Outcome<Reply> {
+        let mut line = serde_json::to_string(request).or_machine()?;
+        line.push('\n');
+        (&stream).write_all(line.as_bytes()).or_machine()?;
+        match lines.next() {
+            Some(line) => serde_json::from_str(&line.or_machine()?).or_machine(),
+            None => Err(input("the server has closed the connection")),
+        }
+    };
+    let scope = |of: &OfScope| ScopeName { scope: of.scope.clone() };
+    let request = match &args.what {
+        What::Status | What::Positions | What::Orders => Request::Status,
+        What::Pause(of) => Request::Pause(scope(of)),
+        What::Resume(of) => Request::Resume(scope(of)),
+        What::Kill(of) => Request::Kill(scope(of)),
+        What::Flatten(of) => Request::Flatten(scope(of)),
+        What::Set { strategy, values } => {
+            Request::Set { strategy: strategy.clone(), values: assignments(values)? }
+        }
+        What::Reload { strategy, shadow } => {
+            Request::Reload { strategy: strategy.clone(), shadow: *shadow }
+        }
+        What::Rollback { strategy, hash } => {
+            Request::Rollback { strategy: strategy.clone(), hash: hash.clone() }
+        }
+        What::Tail => Request::Tail,
+        What::Stop => Request::Stop,
+    };
+    let mut reply = ask(&request)?;
+    loop {
+        if let Some(error) = &reply.error {
+            eprintln!("refused: {error}");
+            return Ok(Answer::Negative);
+        }
+        show(args, reply.result.take().unwrap_or(Value::Null))?;
+        if !matches!(args.what, What::Tail) {
+            return Ok(Answer::Good);
+        }
+        match lines.next() {
+            Some(line) => reply = serde_json::from_str(&line.or_machine()?).or_machine()?,
+            None => return Ok(Answer::Good),
+        }
+    }
+}
+
+fn assignments(texts: &[String]) -> Outcome<BTreeMap<String, String>> {
+    texts
+        .iter()
+        .map(|text| {
+            let (name, value) = text
+                .split_once('=')
+                .ok_or_else(|| input(format!("{text}: expected NAME=VALUE, such as fast=8")))?;
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        })
+        .collect()
+}
+
+fn show(args: &Args, result: Value) -> Outcome<()> {
+    match &args.what {
+        What::Status | What::Positions | What::Orders if !args.json => {
+            let status: Status = serde_json::from_value(result).or_machine()?;
+            print(&match args.what {
+                What::Positions => positions(&status),
+                What::Orders => orders(&status),
+                _ => overview(&status),
+            })
+        }
+        What::Positions => print_json(&result["positions"]),
+        What::Orders => print_json(&result["orders"]),
+        What::Tail if !args.json => {
+            let notice: NoticeStatus = serde_json::from_value(result).or_machine()?;
+            let at = crate::report::exact_moment(tercel_core::Nanos(notice.at_ns));
+            print(&format!("{at} {:5} {}\n", notice.level, notice.text))
+        }
+        // One line each, so that a reader can follow.
+        What::Tail => print(&format!("{result}\n")),
+        _ if args.json => print_json(&result),
+        _ => match result.as_str() {
+            Some(text) => print(&format!("{text}\n")),
+            None => print("done\n"),
+        },
+    }
+}
+
+fn overview(status: &Status) -> String {
+    let mut text = format!(
+        "run {} ({}), event {}, up {} s, engine {:?}\n",
+        status.run, status.mode, status.seq, status.uptime_s, status.state
+    );
+    for account in &status.accounts {
+        text.push_str(&format!(
+            "account {}: equity {}, profit {}\n",
+            account.name, account.equity, account.pnl
+        ));
+    }
+    for own in &status.strategies {
+        let hash = own.hash.get(..12).unwrap_or(&own.hash);
+        let running = if own.is_running { "runs" } else { "stands still" };
+        text.push_str(&format!(
+            "strategy {}: {running}, {:?}, {} version {} ({hash}), profit {}, {} orders and {} fills \
+             today\n",
+            own.name,
+            own.state,
+            own.script,
+            own.generation,
+            own.pnl,
+            own.orders_today,
+            own.fills_today
+        ));
+    }
+    text.push_str(&positions(status));
+    text.push_str(&format!("{} open orders\n", status.n_open_orders));
+    let journal = &status.journal;
+    match &journal.failure {
+        Some(why) => text.push_str(&format!("journal: {why}\n")),
+        None => text.push_str(&format!(
+            "journal: {} records, {} of them on the disk\n",
+            journal.n_records, journal.n_durable
+        )),
+    }
+    text
+}
+
+fn positions(status: &Status) -> String {
+    let row = |own: &crate::control_api::PositionStatus| {
+        format!(
+            "position {} {}: {} at {}, open {}, realised {}, {} fills\n",
+            own.strategy,
+            own.symbol,
+            own.quantity,
+            own.average_price.as_deref().unwrap_or("-"),
+            own.unrealised,
+            own.realised,
+            own.n_fills
+        )
+    };
+    status.positions.iter().map(row).collect()
+}
+
+fn orders(status: &Status) -> String {
+    let row = |own: &crate::control_api::OrderStatus| {
+        format!(
+            "{} {} {} {} {} at {}: {} filled, {}, {} ms old\n",
+            own.id,
+            own.strategy,
+            own.side,
+            own.quantity,
+            own.symbol,
+            own.price.as_deref().unwrap_or(&own.kind),
+            own.filled,
+            own.status,
+            own.age_ms
+        )
+    };
+    let all: String = status.orders.iter().map(row).collect();
+    if all.is_empty() { "no open orders\n".to_owned() } else { all }
+}

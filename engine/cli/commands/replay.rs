@@ -1,0 +1,119 @@
+//! `tercel replay`: executes a recorded run again.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args as ClapArgs;
+use serde_json::json;
+use tercel_core::Seq;
+use tercel_runtime::{Difference, Reexecution};
+use tercel_store::journal::{JournalReader, Record};
+use tercel_store::market_tape::MarketTapeReader;
+use tercel_store::runs::RunCatalog;
+
+use super::{print, print_json};
+use crate::exit::{Answer, Blame, Outcome, input};
+use crate::server_config::ServerFile;
+use crate::toml_file::TomlFile;
+
+/// Execute a recorded run again, from its journal and its tape, and compare everything.
+///
+/// The same scripts over the same inputs must give the same orders, notices and states. Exit code 1
+/// and the first difference if they do not.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// The run: a number, `latest`, or a path.
+    #[arg(default_value = "latest")]
+    run: String,
+    /// Folder of the runs.
+    #[arg(long, env = "TERCEL_DATA", default_value = "tercel-data")]
+    data: PathBuf,
+    /// Last event to execute.
+    #[arg(long, value_name = "SEQ")]
+    until: Option<u64>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let folder = RunCatalog::open(&args.data).find(&args.run).or_input()?;
+    let journal = JournalReader::open(&folder.journal()).or_input()?;
+    let file = configuration(&journal)?;
+    let tape = if folder.tape().is_dir() {
+        Some(MarketTapeReader::open(&folder.tape()).map_err(crate::data::blame)?)
+    } else {
+        None
+    };
+    let limits = |language| file.config.script.limits(language);
+    let begun = Instant::now();
+    let done = Reexecution {
+        journal: &journal,
+        tape,
+        limits: &limits,
+        intents_per_call: file.config.script.intents.unwrap_or(256),
+        until: args.until.map(Seq),
+    }
+    .run()
+    .or_input()?;
+    let wall_s = begun.elapsed().as_secs_f64();
+    let is_identical = done.difference.is_none();
+    if args.json {
+        print_json(&json!({
+            "identical": is_identical,
+            "entries": done.n_entries,
+            "events": done.n_events,
+            "states": done.n_states,
+            "last_seq": done.last_seq.0,
+            "wall_s": wall_s,
+            "stopped": done.stopped,
+            "first_difference": done.difference.as_ref().map(to_json),
+        }))?;
+    } else {
+        let mut text = format!(
+            "run {}: {} events executed again in {wall_s:.2} s, {} entries and {} states compared\n",
+            folder.number, done.n_events, done.n_entries, done.n_states
+        );
+        if let Some(why) = &done.stopped {
+            text.push_str(&format!("it goes no further than event {}: {why}\n", done.last_seq.0));
+        }
+        match &done.difference {
+            None => text.push_str("identical\n"),
+            Some(difference) => text.push_str(&to_text(difference)),
+        }
+        print(&text)?;
+    }
+    Ok(if is_identical { Answer::Good } else { Answer::Negative })
+}
+
+/// Returns the configuration that a run was started with.
+fn configuration(journal: &JournalReader) -> Outcome<ServerFile> {
+    let first = journal.records().or_input()?.next().transpose().or_input()?;
+    let Some((_, Record::RunStarted { config, run, .. })) = first else {
+        return Err(input("the run has no beginning"));
+    };
+    ServerFile::of(TomlFile::of_text(&format!("configuration of run {run}"), &config))
+}
+
+fn to_json(difference: &Difference) -> serde_json::Value {
+    json!({
+        "seq": difference.seq.0,
+        "now_ns": difference.now.0,
+        "event": difference.event,
+        "expected": difference.expected,
+        "got": difference.got,
+        "scripts": difference.scripts,
+    })
+}
+
+fn to_text(difference: &Difference) -> String {
+    format!(
+        "differs at event {}, at {}\n  event     {}\n  recorded  {}\n  now       {}\n  scripts   {}\n",
+        difference.seq.0,
+        crate::report::exact_moment(difference.now),
+        difference.event,
+        difference.expected,
+        difference.got,
+        difference.scripts.join(", ")
+    )
+}

@@ -1,0 +1,246 @@
+//! What a run begins with: nothing, or what the run before it left.
+
+use std::path::Path;
+
+use anyhow::anyhow;
+use tercel_core::{
+    AccountConfig, AccountId, ClientOrderId, Command, Engine, EngineConfig, Event, Instrument,
+    Nanos, OrderState, RiskLimits, Scope, Seq, State, StrategyConfig, StrategyId,
+};
+use tercel_runtime::{Recovered, placeholder, recover};
+use tercel_store::journal::{Journal, JournalError, JournalOptions, JournalReader};
+use tercel_store::runs::{RunCatalog, RunFolder};
+
+use crate::exit::{Blame, Failure, Outcome, input};
+use crate::server_config::{BoundStrategy, ServerFile};
+
+/// What comes from the configuration, bound to the feed.
+pub(crate) struct Setup {
+    pub(crate) instruments: Vec<Instrument>,
+    pub(crate) assets: Vec<String>,
+    pub(crate) strategies: Vec<BoundStrategy>,
+    pub(crate) intents_per_call: usize,
+    account_limits: RiskLimits,
+    engine_limits: RiskLimits,
+}
+
+/// A state to begin with.
+pub(crate) struct Beginning {
+    pub(crate) state: State,
+    /// The run that it comes from, and the engine's time when that ended.
+    pub(crate) after: Option<(u32, Nanos)>,
+    /// What is told of it.
+    pub(crate) story: Vec<String>,
+}
+
+/// Orders that the table holds, working and recently ended together.
+const ORDER_CAPACITY: usize = 65_536;
+
+impl Setup {
+    /// Reads scripts and feed of a configuration.
+    pub(crate) fn read(file: &ServerFile) -> Outcome<Self> {
+        let feed = file.open_feed()?;
+        let strategies = file.bind(&feed.instruments)?;
+        let limits = &file.config.limits;
+        Ok(Self {
+            account_limits: limits.account.to_risk("account", &feed.instruments)?,
+            engine_limits: limits.engine.to_risk("engine", &feed.instruments)?,
+            instruments: feed.instruments,
+            assets: feed.assets,
+            strategies,
+            intents_per_call: file.config.script.intents.unwrap_or(256),
+        })
+    }
+
+    /// Returns the state of an engine that has never traded.
+    pub(crate) fn fresh(&self, file: &ServerFile, run: u32) -> Outcome<Beginning> {
+        let account = &file.config.account;
+        let Some(first) = self.instruments.first() else {
+            return Err(input("the feed has no instrument"));
+        };
+        let mut balances = vec![(first.spec.quote, account.quote)];
+        if !account.base.is_zero() {
+            balances.push((first.spec.base, account.base));
+        }
+        let strategies = self.strategies.iter().map(|own| StrategyConfig {
+            name: own.name.clone(),
+            account: AccountId(0),
+            instruments: own.instruments.iter().map(|instrument| instrument.id).collect(),
+            interest: own.script.manifest().interest(),
+            series: Vec::new(),
+            limits: own.limits.clone(),
+        });
+        let config = EngineConfig {
+            run,
+            assets: self.assets.clone(),
+            instruments: self.instruments.clone(),
+            accounts: vec![AccountConfig {
+                name: "main".to_owned(),
+                balances,
+                limits: self.account_limits.clone(),
+                check_balance: account.check_balance,
+                leverage: account.leverage,
+            }],
+            strategies: strategies.collect(),
+            series: Vec::new(),
+            limits: self.engine_limits.clone(),
+            order_capacity: ORDER_CAPACITY,
+            intents_per_call: self.intents_per_call,
+        };
+        let nobody = self.strategies.iter().map(|_| placeholder()).collect();
+        let engine = Engine::new(&config, nobody).or_input()?;
+        let story = vec!["nothing came before: the account begins as configured".to_owned()];
+        Ok(Beginning { state: engine.snapshot(), after: None, story })
+    }
+
+    /// Returns the state that an earlier run left, with the limits of this configuration.
+    pub(crate) fn continued(&self, mut recovered: Recovered, run: u32) -> Outcome<Beginning> {
+        self.check_shape(&recovered)?;
+        let now = recovered.last_now.max(Nanos(0));
+        let mut story = recovered_story(&recovered);
+        let mut seq = recovered.last_seq;
+        let mut limit = |scope, limits: &RiskLimits| {
+            seq = Seq(seq.0 + 1);
+            let command = Command::SetLimits(scope, Box::new(limits.clone()));
+            recovered.recovery.event(seq, now, &Event::Command(command)).or_machine()
+        };
+        for (id, own) in (0..).map(StrategyId).zip(&self.strategies) {
+            limit(Scope::Strategy(id), &own.limits)?;
+        }
+        limit(Scope::Account(AccountId(0)), &self.account_limits)?;
+        limit(Scope::Engine, &self.engine_limits)?;
+        let mut state = recovered.recovery.finish(now);
+        state.instruments.clone_from(&self.instruments);
+        state.next_order_id = ClientOrderId::new(run, 1);
+        story.extend(describe(&state));
+        Ok(Beginning { state, after: Some((recovered.run, now)), story })
+    }
+
+    /// A state is about these instruments and strategies or about none of them.
+    fn check_shape(&self, recovered: &Recovered) -> Outcome<()> {
+        let state = recovered.recovery.state();
+        let grid = |own: &Instrument| (own.spec.symbol.clone(), own.spec.tick, own.spec.lot);
+        let (then, now): (Vec<_>, Vec<_>) = (
+            state.instruments.iter().map(grid).collect(),
+            self.instruments.iter().map(grid).collect(),
+        );
+        if then != now {
+            return Err(differs(recovered.run, "instruments", &then, &now));
+        }
+        let then: Vec<_> = state.strategies.iter().map(|own| own.name.clone()).collect();
+        let now: Vec<_> = self.strategies.iter().map(|own| own.name.clone()).collect();
+        if then != now {
+            return Err(differs(recovered.run, "strategies", &then, &now));
+        }
+        Ok(())
+    }
+}
+
+fn differs<T: std::fmt::Debug>(run: u32, what: &str, then: &T, now: &T) -> Failure {
+    input(format!(
+        "run {run} had the {what} {then:?}, the configuration has {now:?}: its positions and orders \
+         would be lost; restore the configuration, or begin anew with --fresh"
+    ))
+}
+
+/// Opens the last run that began, seals it and reads what it left; `None` if there was none.
+pub(crate) fn predecessor(catalog: &RunCatalog, seal: bool) -> Outcome<Option<Recovered>> {
+    for folder in catalog.folders().or_machine()?.into_iter().rev() {
+        if !folder.journal().exists() {
+            continue;
+        }
+        let path = folder.journal();
+        let reader = match JournalReader::open(&path) {
+            Ok(reader) => reader,
+            // A run that was cut off while its journal was being made has done nothing.
+            Err(JournalError::NoRun { .. }) => continue,
+            Err(error) => return Err(unreadable(&folder, &error)),
+        };
+        let is_sealed = reader.is_sealed();
+        match recover(&reader) {
+            Ok(recovered) => {
+                drop(reader);
+                if seal && !is_sealed {
+                    seal_cut(&path, &recovered)?;
+                }
+                return Ok(Some(recovered));
+            }
+            Err(tercel_runtime::RecoverError::NeverBegan) => {}
+            Err(error) => return Err(unreadable(&folder, &error)),
+        }
+    }
+    Ok(None)
+}
+
+fn unreadable(folder: &RunFolder, error: &dyn std::fmt::Display) -> Failure {
+    input(format!(
+        "{}: {error}; look at it with `tercel verify {}`; to trade without what it knows, begin \
+         anew with --fresh",
+        folder.path.display(),
+        folder.number
+    ))
+}
+
+fn seal_cut(path: &Path, recovered: &Recovered) -> Outcome<()> {
+    let journal = Journal::open(path, JournalOptions::default()).or_machine()?;
+    let hash = recovered.recovery.state().hash();
+    journal.end(recovered.last_seq, hash, tercel_store::journal::CUT_OFF).or_machine()
+}
+
+/// Says how a run ended.
+pub(crate) fn recovered_story(recovered: &Recovered) -> Vec<String> {
+    let end = match &recovered.reason {
+        Some(reason) => format!("ended: {reason}"),
+        None => "was cut off".to_owned(),
+    };
+    vec![format!(
+        "run {} {end}, at event {}; {} entries repeated after its last snapshot",
+        recovered.run, recovered.last_seq.0, recovered.n_repeated
+    )]
+}
+
+/// Says what a state holds, and what is to be settled with the venue.
+pub(crate) fn describe(state: &State) -> Vec<String> {
+    let mut lines = Vec::new();
+    for strategy in &state.strategies {
+        for (position, instrument) in strategy.scope.positions.iter().zip(&state.instruments) {
+            if !position.qty.is_zero() {
+                lines.push(format!(
+                    "{} holds {} {}",
+                    strategy.name,
+                    instrument.quantity_decimal(position.qty),
+                    instrument.spec.symbol
+                ));
+            }
+        }
+        if !strategy.memory.is_empty() {
+            lines.push(format!("{} remembers {} values", strategy.name, strategy.memory.len()));
+        }
+    }
+    for order in state.orders.all_working() {
+        let instrument = &state.instruments[order.spec.instrument.index()];
+        let what = match order.state {
+            OrderState::Unknown => "was sent and never answered",
+            _ => "was open",
+        };
+        lines.push(format!(
+            "order {} ({:?} {} {}) {what}: ask the venue",
+            order.id,
+            order.spec.side,
+            instrument.quantity_decimal(order.leaves()),
+            instrument.spec.symbol
+        ));
+    }
+    if state.scope.state != tercel_core::TradingState::Active {
+        lines.push(format!(
+            "the engine is {:?} and stays so until it is resumed",
+            state.scope.state
+        ));
+    }
+    lines
+}
+
+/// A failure that is nobody's input.
+pub(crate) fn machine(message: String) -> Failure {
+    Failure::Machine(anyhow!(message))
+}

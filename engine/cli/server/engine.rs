@@ -1,0 +1,275 @@
+//! The engine's thread: everything that must stay on it is built there.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tercel_core::{Engine, Nanos, Seq, StrategyId};
+use tercel_runtime::{
+    Control, Durable, Ending, EngineThread, EventLoop, Feed, FeedOptions, JournalRecorder,
+    LoopOptions, MarketSource, Overflow, PaperPort, Parts, RecorderOptions, ReplayClock, Version,
+    control, placeholder,
+};
+use tercel_sim::SimVenue;
+use tercel_store::Metadata;
+use tercel_store::journal::{Journal, Record, RunStart};
+use tercel_store::market_tape::{MarketTape, MarketTapeOptions};
+use tercel_store::runs::RunFolder;
+
+use super::begin::{Beginning, Setup, machine};
+use super::feed::ServerFeed;
+use super::notices::Notices;
+use super::scripts::Slot;
+use super::{Server, now, timing};
+use crate::exit::{Blame, Outcome};
+use crate::logging;
+use crate::server_config::ServerFile;
+use crate::server_config::sections::{JournalModeName, Profile};
+use crate::server_config::values::Pace;
+
+/// Commands that wait for the engine at most.
+const COMMANDS: usize = 1_024;
+
+type Recorder = JournalRecorder<Option<MarketTape>>;
+
+/// Creates the run's files and starts the engine's thread.
+pub(super) fn start(
+    file: &ServerFile,
+    setup: &Setup,
+    beginning: Beginning,
+    folder: &RunFolder,
+    log: logging::Guard,
+) -> Outcome<(Arc<Server>, EngineThread<Outcome<Ending>>)> {
+    let config = &file.config;
+    let options = config.journal.options();
+    let begin = RunStart {
+        run: folder.number,
+        at: now(),
+        config: file.source.text().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let path = folder.journal();
+    let journal = Journal::create(&path, begin, options).or_machine()?;
+    let reopen = move || Journal::open(&path, options);
+    let tape = tape(file, setup, folder)?;
+    let recorder = JournalRecorder::new(journal, reopen, tape, recorder_options(file))
+        .map_err(|failure| machine(failure.to_string()))?;
+    let versions = versions(setup);
+    let notices = Notices::default();
+    let (handle, control) = control(COMMANDS);
+    let server = Arc::new(Server {
+        run: folder.number,
+        started: std::time::Instant::now(),
+        data: config.run.data.clone(),
+        handle,
+        notices: notices.clone(),
+        instruments: setup.instruments.clone(),
+        intents_per_call: setup.intents_per_call,
+        script: config.script.clone(),
+        shadow_events: config.reload.shadow_events,
+        slots: Mutex::new(slots(file, setup, &versions)),
+        feed_name: match config.feed.kind {
+            crate::server_config::feed::FeedKind::Seeded => "seeded".to_owned(),
+            crate::server_config::feed::FeedKind::Tape => "tape".to_owned(),
+        },
+        log,
+        is_over: false.into(),
+    });
+    let body = Body {
+        file: file.clone(),
+        venue: SimVenue::new(
+            &setup.instruments,
+            crate::commands::backtest::venue_options(&config.venue)?,
+        )
+        .or_input()?,
+        beginning,
+        versions,
+        intents_per_call: setup.intents_per_call,
+        recorder,
+        notices,
+    };
+    let core = match config.run.profile {
+        Profile::Pinned | Profile::Inline => config.run.engine_core,
+        Profile::Shared => None,
+    };
+    let thread = EngineThread::spawn(core, move |unpinned| {
+        if let Some(why) = unpinned {
+            tracing::warn!(%why, "the engine's thread has no core of its own");
+        }
+        body.run(control)
+    })
+    .or_machine()?;
+    Ok((server, thread))
+}
+
+fn tape(file: &ServerFile, setup: &Setup, folder: &RunFolder) -> Outcome<Option<MarketTape>> {
+    let section = &file.config.tape;
+    if !section.enabled {
+        return Ok(None);
+    }
+    let metadata = Metadata {
+        assets: setup.assets.clone(),
+        instruments: setup.instruments.iter().map(|own| own.spec.clone()).collect(),
+    };
+    let options = MarketTapeOptions {
+        segment_bytes: section.segment_mb << 20,
+        bytes_max: (section.keep_gb > 0).then_some(section.keep_gb << 30),
+        age_max: (section.keep_days > 0)
+            .then(|| Duration::from_secs(section.keep_days * 24 * 3_600)),
+        ..MarketTapeOptions::default()
+    };
+    MarketTape::create(&folder.tape(), &metadata, options).map(Some).or_machine()
+}
+
+fn recorder_options(file: &ServerFile) -> RecorderOptions {
+    let section = &file.config.journal;
+    RecorderOptions {
+        durable: match section.mode {
+            JournalModeName::Async => Durable::None,
+            JournalModeName::Durable => Durable::All,
+        },
+        snapshot_entries: section.snapshot_every_entries,
+        snapshot_interval: Duration::from_secs(section.snapshot_every_s),
+        stall: Duration::from_secs(section.stall_s),
+        ..RecorderOptions::default()
+    }
+}
+
+fn versions(setup: &Setup) -> Vec<Version> {
+    let ids = (0..).map(StrategyId);
+    ids.zip(&setup.strategies)
+        .map(|(id, own)| {
+            let instruments = own.instruments.iter().map(|instrument| instrument.id).collect();
+            Version::of(id, own.script.clone(), own.params.clone(), instruments, own.seed)
+                .wrapped(timing::timed)
+        })
+        .collect()
+}
+
+fn slots(file: &ServerFile, setup: &Setup, versions: &[Version]) -> Vec<Slot> {
+    let sections = &file.config.strategies;
+    sections
+        .iter()
+        .zip(&setup.strategies)
+        .zip(versions)
+        .map(|((section, own), version)| Slot {
+            name: own.name.clone(),
+            path: section.script.clone(),
+            symbols: section.symbols.clone(),
+            seed: own.seed,
+            overrides: own
+                .params
+                .iter()
+                .filter(|(name, _)| section.params.contains_key(*name))
+                .map(|(name, value)| (name.to_owned(), value.to_value()))
+                .collect(),
+            version: version.clone(),
+            generation: 1,
+            history: Vec::new(),
+            fault: None,
+        })
+        .collect()
+}
+
+/// What the engine's thread is given.
+struct Body {
+    file: ServerFile,
+    venue: SimVenue,
+    beginning: Beginning,
+    versions: Vec<Version>,
+    intents_per_call: usize,
+    recorder: Recorder,
+    notices: Notices,
+}
+
+impl Body {
+    fn run(self, control: Control) -> Outcome<Ending> {
+        let run = &self.file.config.run;
+        let after = self.beginning.after.map(|(_, at)| at);
+        let idle = run.idle_strategy();
+        if run.profile == Profile::Inline {
+            let source = ServerFeed::open(&self.file, after).map_err(|e| machine(e.to_string()))?;
+            return self.run_loop(source, control);
+        }
+        let options = FeedOptions {
+            capacity: run.ring_capacity,
+            overflow: Overflow::Wait,
+            idle,
+            core: run.feed_core,
+        };
+        let file = self.file.clone();
+        let (feed, source) =
+            Feed::spawn(options, &control, move || ServerFeed::open(&file, after)).or_machine()?;
+        let ending = self.run_loop(source, control)?;
+        if let Some(why) = feed.join() {
+            tracing::warn!(%why, "the feed's thread had no core of its own");
+        }
+        Ok(ending)
+    }
+
+    fn run_loop<S: MarketSource>(self, source: S, control: Control) -> Outcome<Ending> {
+        let Self { file, venue, beginning, versions, intents_per_call, mut recorder, notices } =
+            self;
+        let lost = lost_orders(&beginning);
+        let nobody = beginning.state.strategies.iter().map(|_| placeholder()).collect();
+        let mut engine = Engine::restore(beginning.state, nobody, intents_per_call).or_machine()?;
+        for version in &versions {
+            version.take_over(&mut engine, false).or_input()?;
+            for record in version.records() {
+                keep(&mut recorder, &record)?;
+            }
+        }
+        let state = engine.snapshot();
+        keep(
+            &mut recorder,
+            &Record::Snapshot {
+                seq: Seq(0),
+                state_hash: state.hash(),
+                n_before: 1,
+                bytes: tercel_store::state::encode(&state),
+            },
+        )?;
+        let config = &file.config;
+        let options = LoopOptions {
+            events_per_cycle: config.run.events_per_cycle,
+            idle: config.run.idle_strategy(),
+            ..LoopOptions::default()
+        };
+        let clock = match config.feed.pace {
+            Pace::PerMille(speed) => ReplayClock::paced(speed),
+            Pace::Max => ReplayClock::unpaced(),
+        };
+        let parts = Parts {
+            engine,
+            clock,
+            port: PaperPort::new(venue).forgetting(lost),
+            recorder,
+            observer: notices,
+            sources: vec![source],
+        };
+        let mut event_loop = EventLoop::new(parts, control, options);
+        Ok(event_loop.run())
+    }
+}
+
+fn keep(recorder: &mut Recorder, record: &Record) -> Outcome<()> {
+    use tercel_runtime::Recorder as _;
+    recorder.keep(record).map_err(|failure| machine(failure.to_string()))
+}
+
+/// Returns what a simulated venue has to say of the orders of an earlier process: they ended with it.
+fn lost_orders(beginning: &Beginning) -> Vec<tercel_core::ExecutionReport> {
+    let at = beginning.after.map_or(Nanos(0), |(_, at)| at);
+    let mut orders: Vec<_> = beginning.state.orders.all_working().collect();
+    orders.sort_unstable_by_key(|order| order.id);
+    orders
+        .into_iter()
+        .map(|order| tercel_core::ExecutionReport {
+            order: order.id,
+            account: order.account,
+            instrument: order.spec.instrument,
+            venue_at: at,
+            received_at: at,
+            kind: tercel_core::ReportKind::Canceled,
+        })
+        .collect()
+}

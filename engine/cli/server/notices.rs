@@ -1,0 +1,130 @@
+//! What the engine tells, into the log and for who asks.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use tercel_core::{Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, Seq};
+use tercel_sim::Observer;
+
+use crate::control_api::NoticeStatus;
+
+/// The last notices, shared between the engine's thread and those that show them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notices(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    last: Mutex<Last>,
+    news: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    /// How many there were in all.
+    n: u64,
+    notices: VecDeque<NoticeStatus>,
+}
+
+/// Notices that are kept.
+const N_KEPT: usize = 512;
+
+impl Notices {
+    /// Adds a notice and writes it to the log.
+    pub(crate) fn tell(&self, at: Nanos, level: &'static str, text: String) {
+        match level {
+            "error" => tracing::error!(at_ns = at.0, "{text}"),
+            "warn" => tracing::warn!(at_ns = at.0, "{text}"),
+            _ => tracing::info!(at_ns = at.0, "{text}"),
+        }
+        let mut last = self.lock();
+        last.n += 1;
+        if last.notices.len() == N_KEPT {
+            last.notices.pop_front();
+        }
+        last.notices.push_back(NoticeStatus { at_ns: at.0, level: level.to_owned(), text });
+        drop(last);
+        self.0.news.notify_all();
+    }
+
+    /// Returns the last `n` notices, oldest first.
+    pub(crate) fn last(&self, n: usize) -> Vec<NoticeStatus> {
+        let last = self.lock();
+        last.notices.iter().skip(last.notices.len().saturating_sub(n)).cloned().collect()
+    }
+
+    /// Returns the notices after the first `n_seen`, and how many there are now; waits for one.
+    pub(crate) fn after(&self, n_seen: u64, wait: Duration) -> (Vec<NoticeStatus>, u64) {
+        let mut last = self.lock();
+        if last.n <= n_seen {
+            last = self.0.news.wait_timeout(last, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let n_new = usize::try_from(last.n.saturating_sub(n_seen)).unwrap_or(usize::MAX);
+        let skip = last.notices.len().saturating_sub(n_new);
+        (last.notices.iter().skip(skip).cloned().collect(), last.n)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Last> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notice(&self, at: Nanos, notice: &Notice, engine: &Engine) {
+        let name = |id: &tercel_core::StrategyId| {
+            engine.state().strategies.get(id.index()).map_or("?", |own| own.name.as_str())
+        };
+        let (level, text) = match notice {
+            Notice::Log { strategy, text } => ("info", format!("{}: {text}", name(strategy))),
+            Notice::Fault { strategy, fault } => {
+                ("error", format!("{} is stopped: {fault}", name(strategy)))
+            }
+            Notice::RiskReject { strategy, order, reason } => {
+                ("warn", format!("{}: order {order} refused: {reason}", name(strategy)))
+            }
+            Notice::BookStale { instrument, cause } => {
+                let symbol = engine.state().instruments.get(instrument.index());
+                let symbol = symbol.map_or("?", |own| own.spec.symbol.as_str());
+                ("warn", format!("the book of {symbol} is stale: {cause:?}"))
+            }
+            Notice::State { scope, state, cause } => {
+                ("warn", format!("{scope} is {state:?}: {cause:?}"))
+            }
+            Notice::ReportRefused { order, cause } => {
+                ("warn", format!("a report on order {order} was refused: {cause:?}"))
+            }
+            // Drawn for reports.
+            Notice::NamePlot { .. } | Notice::Draw { .. } | Notice::Mark { .. } => return,
+        };
+        self.tell(at, level, text);
+    }
+}
+
+impl Observer for Notices {
+    fn on_effects(&mut self, _seq: Seq, now: Nanos, effects: &[Effect], engine: &Engine) {
+        for effect in effects {
+            if let Effect::Notice(notice) = effect {
+                self.notice(now, notice, engine);
+            }
+        }
+    }
+
+    fn on_report(&mut self, now: Nanos, report: &ExecutionReport, engine: &Engine) {
+        let ReportKind::Fill(fill) = &report.kind else { return };
+        let state = engine.state();
+        let (Some(order), Some(instrument)) =
+            (state.orders.get(report.order), state.instruments.get(report.instrument.index()))
+        else {
+            return;
+        };
+        tracing::info!(
+            at_ns = now.0,
+            order = %report.order,
+            "fill {:?} {} {} at {}",
+            order.spec.side,
+            instrument.quantity_decimal(fill.qty),
+            instrument.spec.symbol,
+            instrument.price_decimal(fill.price)
+        );
+    }
+
+    fn on_sample(&mut self, _now: Nanos, _engine: &Engine) {}
+}

@@ -1,0 +1,242 @@
+//! The versions of the server's strategies: loading, going back, parameters.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use tercel_core::{
+    Command, Effect, Engine, Event, InstrumentId, Nanos, Notice, Seq, StrategyId, Value,
+};
+use tercel_runtime::{Directive, Load, LoadReport, Loaded, Version, placeholder};
+use tercel_script::{Language, Script};
+use tercel_store::journal::{JournalReader, Record};
+use tercel_store::runs::RunCatalog;
+
+use super::{Server, hex, timing};
+
+/// A strategy's versions.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) symbols: Vec<String>,
+    pub(crate) seed: u64,
+    /// Parameters that differ from the script's defaults.
+    pub(crate) overrides: Vec<(String, Value)>,
+    pub(crate) version: Version,
+    pub(crate) generation: u64,
+    /// Earlier versions, oldest first.
+    pub(crate) history: Vec<Version>,
+    pub(crate) fault: Option<String>,
+}
+
+/// How long the engine may take to let a version take over.
+const LOAD_WAIT: Duration = Duration::from_secs(60);
+
+impl Server {
+    /// Loads a strategy's file again. Returns what is told of it.
+    pub(super) fn reload(&self, n: usize, shadow: u64, force: bool) -> Result<String, String> {
+        let (version, name, old_hash) = {
+            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = slots.get(n).ok_or("there is no such strategy")?;
+            let language = Language::of(&slot.path).ok_or("the script's name tells no language")?;
+            let script = Script::load(&slot.path, &self.script_limits(language))
+                .map_err(|e| e.to_string())?;
+            let known: Vec<_> = script.manifest().params.iter().map(|spec| &spec.name).collect();
+            // A parameter that a version does not know any more is not its business.
+            let overrides: Vec<_> = slot
+                .overrides
+                .iter()
+                .filter(|(name, _)| known.contains(&name))
+                .map(|(name, value)| (name.as_str(), value))
+                .collect();
+            let version = Version::new(
+                slot.version.strategy(),
+                script,
+                overrides,
+                &slot.symbols,
+                &self.instruments,
+                slot.seed,
+            )
+            .map_err(|error| error.to_string())?;
+            (version, slot.name.clone(), *slot.version.hash())
+        };
+        if *version.hash() == old_hash && !force {
+            return Ok(format!("{name} is unchanged ({})", hex(&old_hash)));
+        }
+        self.load(n, &version.wrapped(timing::timed), shadow)
+    }
+
+    /// Goes back to a version that was loaded before, in this run or an earlier one.
+    pub(super) fn roll_back(&self, n: usize, hash: &str) -> Result<String, String> {
+        let (strategy, name, known) = {
+            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = slots.get(n).ok_or("there is no such strategy")?;
+            let known = slot.history.iter().rev().find(|own| hex(own.hash()).starts_with(hash));
+            (slot.version.strategy(), slot.name.clone(), known.cloned())
+        };
+        let version = match known {
+            Some(version) => version,
+            None => self.recorded(strategy, hash).ok_or_else(|| {
+                format!("{name} never had a version {hash}; see `tercel ctl status`")
+            })?,
+        };
+        self.load(n, &version.wrapped(timing::timed), 0)
+    }
+
+    /// Looks for a version in the journals of earlier runs, newest first.
+    fn recorded(&self, strategy: StrategyId, hash: &str) -> Option<Version> {
+        let folders = RunCatalog::open(&self.data).folders().ok()?;
+        for folder in folders.iter().rev().filter(|folder| folder.number != self.run) {
+            let Ok(reader) = JournalReader::open(&folder.journal()) else { continue };
+            let Ok(records) = reader.records() else { continue };
+            let mut found: Option<Loaded> = None;
+            for (_, record) in records.flatten() {
+                match &record {
+                    Record::ScriptLoaded { strategy: id, hash: own, .. } if *id == strategy => {
+                        found = Loaded::of(&record).filter(|_| hex(own).starts_with(hash));
+                    }
+                    Record::Params { strategy: id, values } if *id == strategy => {
+                        let Some(loaded) = found.take() else { continue };
+                        let limits = |language| self.script_limits(language);
+                        if let Ok(version) = Version::recorded(&loaded, values, limits) {
+                            return Some(version);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// Tries a version on a copy of the engine, then lets it take over.
+    fn load(&self, n: usize, version: &Version, shadow: u64) -> Result<String, String> {
+        self.dry_run(version)?;
+        let (answer, answered) = sync_channel(1);
+        let load = Load { version: version.clone(), shadow, answer };
+        self.handle.direct(Directive::Load(Box::new(load))).map_err(|e| e.to_string())?;
+        let wait = if shadow > 0 { Duration::from_secs(24 * 3_600) } else { LOAD_WAIT };
+        let report = answered
+            .recv_timeout(wait)
+            .map_err(|_| "the engine has not taken it over in time".to_owned())??;
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.get_mut(n).ok_or("there is no such strategy")?;
+        let old = std::mem::replace(&mut slot.version, version.clone());
+        slot.history.push(old);
+        slot.generation += 1;
+        slot.fault = None;
+        Ok(told(&slot.name, slot.generation, version, &report))
+    }
+
+    /// Lets a version take over in a copy of the engine that sends nothing, on this thread.
+    fn dry_run(&self, version: &Version) -> Result<(), String> {
+        let look = |engine: &Engine, own: &tercel_runtime::Status| (engine.snapshot(), own.now);
+        let (state, now) = self.handle.inspect(LOAD_WAIT, look).map_err(|e| e.to_string())?;
+        let id = version.strategy();
+        let own = &state.strategies[id.index()];
+        let is_kept = |instrument: &InstrumentId| version.instruments().contains(instrument);
+        if let Some(gone) = own.instruments.iter().find(|instrument| !is_kept(instrument)) {
+            let is_held = !own.scope.positions[gone.index()].qty.is_zero();
+            let is_working = state.orders.working(*gone).any(|order| order.strategy == id);
+            if is_held || is_working {
+                let symbol = &state.instruments[gone.index()].spec.symbol;
+                return Err(format!(
+                    "the new version does not trade {symbol}, where the strategy has a position or \
+                     orders: flatten it first"
+                ));
+            }
+        }
+        let nobody = state.strategies.iter().map(|_| placeholder()).collect();
+        let mut engine =
+            Engine::restore(state, nobody, self.intents_per_call).map_err(|e| e.to_string())?;
+        version.take_over(&mut engine, true).map_err(|e| e.to_string())?;
+        let mut effects = Engine::effects();
+        engine.handle(Seq(1), now, &Event::Command(Command::Start(id)), &mut effects);
+        let fault = effects.as_slice().iter().find_map(|effect| match effect {
+            Effect::Notice(Notice::Fault { fault, .. }) => Some(fault.to_string()),
+            _ => None,
+        });
+        fault.map_or(Ok(()), |fault| Err(format!("its first call fails: {fault}")))
+    }
+
+    /// Changes parameters of a running strategy, between two events and without a reload.
+    pub(super) fn set(&self, n: usize, changes: &[(String, String)]) -> Result<String, String> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.get_mut(n).ok_or("there is no such strategy")?;
+        let specs = &slot.version.script().manifest().params;
+        let mut values = Vec::new();
+        for (name, text) in changes {
+            let known: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
+            let Some(spec) = specs.iter().find(|spec| spec.name == *name) else {
+                let remedy = crate::toml_file::suggestion(name, &known);
+                return Err(format!("{} has no parameter {name}{remedy}", slot.name));
+            };
+            let value = spec.kind.parse(text).map_err(|error| format!("{name}: {error}"))?;
+            values.push((name.clone(), value.to_value()));
+        }
+        let command = Command::SetParams(
+            slot.version.strategy(),
+            values.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect(),
+        );
+        slot.version.set_params(&values).map_err(|error| error.to_string())?;
+        self.handle.send(command).map_err(|error| error.to_string())?;
+        for (name, value) in values {
+            slot.overrides.retain(|(own, _)| *own != name);
+            slot.overrides.push((name, value));
+        }
+        let all: Vec<_> = changes.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        Ok(format!("{}: {}", slot.name, all.join(", ")))
+    }
+
+    /// Returns the folders that scripts and what they require lie in.
+    pub(super) fn script_folders(&self) -> BTreeSet<PathBuf> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut folders = BTreeSet::new();
+        for slot in slots.iter() {
+            let here = slot.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let here = here.unwrap_or_else(|| Path::new("."));
+            let modules = slot.version.script().modules().keys();
+            folders.insert(here.to_owned());
+            folders.extend(modules.filter_map(|name| here.join(name).parent().map(PathBuf::from)));
+        }
+        folders
+    }
+
+    /// Tells of a reload that somebody asked for by saving a file.
+    pub(super) fn reload_and_tell(&self, n: usize) {
+        let now = Nanos(i64::try_from(super::utc_ns()).unwrap_or(i64::MAX));
+        match self.reload(n, self.shadow_events, false) {
+            Ok(text) if text.contains("unchanged") => {}
+            Ok(text) => self.notices.tell(now, "info", text),
+            Err(why) => {
+                let name = self.name_of(n);
+                let text = format!("{name}: the version that runs stays: {why}");
+                self.notices.tell(now, "error", text);
+            }
+        }
+    }
+}
+
+fn told(name: &str, generation: u64, version: &Version, report: &LoadReport) -> String {
+    let hash = hex(version.hash());
+    let pause_us = report.pause.as_secs_f64() * 1e6;
+    let mut text = format!(
+        "{name}: version {generation} ({}) runs from event {} on, after a pause of {pause_us:.0} us",
+        hash.get(..12).unwrap_or(&hash),
+        report.seq.0
+    );
+    if let Some(shadow) = &report.shadow {
+        text.push_str(&format!(
+            "; in shadow it wished otherwise after {} of {} events",
+            shadow.n_different, shadow.n_events
+        ));
+        for difference in shadow.differences.iter().take(3) {
+            text.push_str("\n  ");
+            text.push_str(difference);
+        }
+    }
+    text
+}

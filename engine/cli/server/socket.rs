@@ -1,0 +1,175 @@
+//! The control socket: one JSON object a line, a request and its answer.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tercel_core::{AccountId, Command, Scope, StrategyId};
+
+use super::Server;
+use crate::control_api::{Answer, Request, ScopeName};
+use crate::exit::{Blame, Outcome};
+
+/// Longest request.
+const LINE_MAX: u64 = 64 << 10;
+
+/// How long the engine may take to say how it stands.
+const STATUS_WAIT: Duration = Duration::from_secs(5);
+
+/// Listens on a socket that only this user can open. Replaces a socket that nobody listens on.
+pub(super) fn listen(path: &Path) -> Outcome<UnixListener> {
+    if path.exists() && UnixStream::connect(path).is_err() {
+        std::fs::remove_file(path).or_machine()?;
+    }
+    let listener = UnixListener::bind(path).map_err(|error| {
+        crate::exit::input(format!("{}: {error}; choose another [control] socket", path.display()))
+    })?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).or_machine()?;
+    Ok(listener)
+}
+
+/// Serves clients, each on a thread of its own, until the process ends.
+pub(super) fn serve(listener: UnixListener, server: &Arc<Server>) -> std::io::Result<()> {
+    let server = Arc::clone(server);
+    std::thread::Builder::new().name("control".to_owned()).spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { continue };
+            let server = Arc::clone(&server);
+            let client = std::thread::Builder::new().name("control-client".to_owned());
+            // Without a thread for it, the client sees its connection closed.
+            let _ = client.spawn(move || talk(stream, &server));
+        }
+    })?;
+    Ok(())
+}
+
+fn talk(stream: UnixStream, server: &Arc<Server>) {
+    let Ok(mut out) = stream.try_clone() else { return };
+    let mut lines = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        match lines.by_ref().take(LINE_MAX).read_line(&mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        if line.trim().is_empty() {
+            continue;
+        }
+        let answer = match serde_json::from_str::<Request>(&line) {
+            Ok(Request::Tail) => {
+                tail(&mut out, server);
+                return;
+            }
+            Ok(request) => server.answer(request),
+            Err(error) => Err(format!("not a request: {error}")),
+        };
+        if write(&mut out, answer).is_err() {
+            return;
+        }
+    }
+}
+
+fn write(out: &mut UnixStream, answer: Result<Value, String>) -> std::io::Result<()> {
+    let answer = match answer {
+        Ok(result) => Answer { ok: true, result: Some(result), error: None },
+        Err(error) => Answer { ok: false, result: None, error: Some(error) },
+    };
+    let mut line = serde_json::to_vec(&answer)?;
+    line.push(b'\n');
+    out.write_all(&line)
+}
+
+/// Writes notices as they come, until the client goes.
+fn tail(out: &mut UnixStream, server: &Server) {
+    let mut n_seen = 0;
+    loop {
+        let (notices, n) = server.notices.after(n_seen, Duration::from_secs(1));
+        n_seen = n;
+        for notice in notices {
+            let line = serde_json::to_value(notice).map_err(|error| error.to_string());
+            if write(out, line).is_err() {
+                return;
+            }
+        }
+        if server.is_over() {
+            return;
+        }
+    }
+}
+
+impl Server {
+    fn answer(self: &Arc<Self>, request: Request) -> Result<Value, String> {
+        let done = |text: String| Ok(json!(text));
+        match request {
+            Request::Status => {
+                let status = self.status().ok_or("the engine does not answer")?;
+                serde_json::to_value(status).map_err(|error| error.to_string())
+            }
+            Request::Pause(scope) => self.command(&scope, Command::Reduce),
+            Request::Resume(scope) => self.command(&scope, Command::Resume),
+            Request::Flatten(scope) => self.command(&scope, Command::Flatten),
+            Request::Kill(scope) => self.command(&scope, Command::Kill),
+            Request::Set { strategy, values } => {
+                let values: Vec<_> = values.into_iter().collect();
+                self.set(self.strategy(&strategy)?, &values).and_then(done)
+            }
+            Request::Reload { strategy, shadow } => {
+                self.reload(self.strategy(&strategy)?, shadow, true).and_then(done)
+            }
+            Request::Rollback { strategy, hash } => {
+                self.roll_back(self.strategy(&strategy)?, &hash).and_then(done)
+            }
+            Request::Stop => {
+                self.handle.stop();
+                Ok(Value::Null)
+            }
+            // Answered by a stream.
+            Request::Tail => Ok(Value::Null),
+        }
+    }
+
+    fn command(&self, scope: &ScopeName, make: fn(Scope) -> Command) -> Result<Value, String> {
+        let scope = self.scope(&scope.scope)?;
+        self.handle.send(make(scope)).map_err(|error| error.to_string())?;
+        // What came before it in the queue is done when this is answered.
+        self.handle.status(STATUS_WAIT).ok_or("the engine does not answer")?;
+        Ok(Value::Null)
+    }
+
+    fn scope(&self, text: &str) -> Result<Scope, String> {
+        if text == "engine" {
+            return Ok(Scope::Engine);
+        }
+        if let Some(name) = text.strip_prefix("strategy:") {
+            let n = self.strategy(name)?;
+            return Ok(Scope::Strategy(StrategyId(u16::try_from(n).unwrap_or(u16::MAX))));
+        }
+        match text.strip_prefix("account:") {
+            Some("main") => Ok(Scope::Account(AccountId(0))),
+            Some(name) => Err(format!("there is no account {name}; there is main")),
+            None => Err(format!("{text} is no scope; write engine, account:NAME or strategy:NAME")),
+        }
+    }
+
+    /// Returns a strategy's number; of the only one also without a name.
+    fn strategy(&self, name: &str) -> Result<usize, String> {
+        let slots = self.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if name.is_empty() && slots.len() == 1 {
+            return Ok(0);
+        }
+        slots.iter().position(|slot| slot.name == name).ok_or_else(|| {
+            let known: Vec<_> = slots.iter().map(|slot| slot.name.as_str()).collect();
+            format!("there is no strategy \"{name}\"; there is {}", known.join(", "))
+        })
+    }
+
+    /// Returns how everything stands, if the engine answers.
+    pub(super) fn status(self: &Arc<Self>) -> Option<crate::control_api::Status> {
+        let own = Arc::clone(self);
+        self.handle.inspect(STATUS_WAIT, move |engine, status| own.status_of(engine, status)).ok()
+    }
+}

@@ -1,0 +1,285 @@
+//! How everything stands, as `tercel ctl status`, `tercel top` and the metrics show it.
+
+use rust_decimal::Decimal;
+use tercel_core::{
+    AccountId, Engine, Instrument, Notional, Order, OrderKind, Position, ScopeState, Side,
+    TradingState,
+};
+
+use super::Server;
+use crate::control_api::{
+    AccountStatus, BalanceStatus, HookStatus, InstrumentStatus, JournalStatus, LevelStatus,
+    LimitStatus, LinkStatus, LogStatus, OrderStatus, PositionStatus, RingStatus, Status,
+    StrategyStatus, TapeStatus, TradeStatus, TradingStateName,
+};
+
+/// Orders that are shown.
+const N_ORDERS: usize = 200;
+/// Levels of a book that are shown.
+const N_LEVELS: usize = 10;
+
+impl Server {
+    /// Returns what the engine's thread knows, made there.
+    pub(super) fn status_of(&self, engine: &Engine, own: &tercel_runtime::Status) -> Status {
+        let state = engine.state();
+        let mut orders: Vec<_> = state.orders.all_working().collect();
+        orders.sort_unstable_by_key(|order| order.id);
+        Status {
+            run: self.run,
+            mode: "paper".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seq: own.seq.0,
+            now_ns: own.now.0,
+            uptime_s: self.started.elapsed().as_secs(),
+            state: name_of(state.scope.state),
+            accounts: accounts(engine),
+            instruments: instruments(engine),
+            positions: positions(engine),
+            n_open_orders: orders.len() as u64,
+            orders: orders
+                .into_iter()
+                .take(N_ORDERS)
+                .map(|order| order_status(engine, order, own.now.0))
+                .collect(),
+            strategies: self.strategies(engine),
+            limits: limits(engine),
+            links: vec![LinkStatus {
+                name: self.feed_name.clone(),
+                is_up: own.source_failure.is_none(),
+                failure: own.source_failure.clone(),
+                n_events: own.n_market,
+            }],
+            rings: own
+                .rings
+                .iter()
+                .map(|ring| RingStatus {
+                    name: "market".to_owned(),
+                    capacity: ring.capacity as u64,
+                    depth_max: ring.depth_max,
+                    n_full: ring.n_full,
+                    n_dropped: ring.n_dropped,
+                })
+                .collect(),
+            journal: JournalStatus {
+                n_records: own.recording.n_records,
+                n_durable: own.recording.n_durable,
+                failure: own.record_failure.clone(),
+            },
+            tape: TapeStatus { n_events: own.n_market, n_dropped: own.recording.n_untaped },
+            log: LogStatus { n_dropped: self.log.n_dropped(), n_failed: self.log.n_failed() },
+            hooks: hooks(engine),
+            notices: self.notices.last(50),
+        }
+    }
+
+    fn strategies(&self, engine: &Engine) -> Vec<StrategyStatus> {
+        let state = engine.state();
+        let slots = self.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state
+            .strategies
+            .iter()
+            .zip(slots.iter())
+            .map(|(own, slot)| StrategyStatus {
+                name: own.name.clone(),
+                script: slot.version.script().source().file.clone(),
+                hash: super::hex(slot.version.hash()),
+                generation: slot.generation,
+                state: name_of(own.scope.state),
+                is_running: own.is_running,
+                fault: (!own.is_running).then(|| slot.fault.clone()).flatten(),
+                pnl: money(own.scope.pnl(&state.instruments, &state.markets)),
+                orders_today: u64::from(own.scope.today.orders),
+                fills_today: u64::from(own.scope.today.fills),
+            })
+            .collect()
+    }
+}
+
+const fn name_of(state: TradingState) -> TradingStateName {
+    match state {
+        TradingState::Active => TradingStateName::Active,
+        TradingState::Reducing => TradingStateName::Reducing,
+        TradingState::Halted => TradingStateName::Halted,
+    }
+}
+
+fn money(amount: Notional) -> String {
+    amount.to_string()
+}
+
+fn decimal(value: Decimal) -> String {
+    value.to_string()
+}
+
+fn accounts(engine: &Engine) -> Vec<AccountStatus> {
+    let state = engine.state();
+    let ids = (0..).map(AccountId);
+    ids.zip(&state.accounts)
+        .map(|(id, account)| AccountStatus {
+            name: account.name.clone(),
+            state: name_of(account.scope.state),
+            equity: money(state.equity(id)),
+            pnl: money(account.scope.pnl(&state.instruments, &state.markets)),
+            balances: state
+                .assets
+                .iter()
+                .zip(&account.balances)
+                .map(|(asset, balance)| BalanceStatus {
+                    asset: asset.clone(),
+                    total: money(balance.total),
+                    locked: money(balance.locked),
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+fn instruments(engine: &Engine) -> Vec<InstrumentStatus> {
+    let state = engine.state();
+    state
+        .instruments
+        .iter()
+        .zip(&state.markets)
+        .map(|(instrument, market)| {
+            let levels = |side| -> Vec<LevelStatus> {
+                let show = |level: tercel_core::Level| LevelStatus {
+                    price: decimal(instrument.price_decimal(level.price)),
+                    quantity: decimal(instrument.quantity_decimal(level.qty)),
+                };
+                market.book.levels(side).take(N_LEVELS).map(show).collect()
+            };
+            InstrumentStatus {
+                symbol: instrument.spec.symbol.clone(),
+                is_live: market.is_live(),
+                bids: levels(Side::Buy),
+                asks: levels(Side::Sell),
+                last_trade: market.last_trade.map(|trade| TradeStatus {
+                    price: decimal(instrument.price_decimal(trade.price)),
+                    quantity: decimal(instrument.quantity_decimal(trade.qty)),
+                    side: trade.aggressor.map_or(String::new(), |side| side_name(side).to_owned()),
+                }),
+            }
+        })
+        .collect()
+}
+
+const fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Buy => "buy",
+        Side::Sell => "sell",
+    }
+}
+
+fn positions(engine: &Engine) -> Vec<PositionStatus> {
+    let state = engine.state();
+    let mut all = Vec::new();
+    for strategy in &state.strategies {
+        for (position, instrument) in strategy.scope.positions.iter().zip(&state.instruments) {
+            if position.n_fills == 0 && position.qty.is_zero() {
+                continue;
+            }
+            let mark = state.markets[instrument.id.index()].reference();
+            all.push(position_status(&strategy.name, position, instrument, mark));
+        }
+    }
+    all
+}
+
+fn position_status(
+    strategy: &str,
+    position: &Position,
+    instrument: &Instrument,
+    mark: Option<tercel_core::Price>,
+) -> PositionStatus {
+    let unrealised = mark.map_or(Notional::ZERO, |mark| position.unrealised(instrument, mark));
+    PositionStatus {
+        strategy: strategy.to_owned(),
+        symbol: instrument.spec.symbol.clone(),
+        quantity: decimal(instrument.quantity_decimal(position.qty)),
+        average_price: average_price(position, instrument),
+        unrealised: money(unrealised),
+        realised: money(position.net_realised()),
+        n_fills: position.n_fills,
+    }
+}
+
+fn average_price(position: &Position, instrument: &Instrument) -> Option<String> {
+    let e6 = i64::try_from(position.average_price_e6(instrument)?).ok()?;
+    let ticks = Decimal::new(e6, 6);
+    ticks.checked_mul(instrument.spec.tick).map(|price| decimal(price.normalize()))
+}
+
+fn order_status(engine: &Engine, order: &Order, now_ns: i64) -> OrderStatus {
+    let state = engine.state();
+    let instrument = &state.instruments[order.spec.instrument.index()];
+    let age_ns = now_ns.saturating_sub(order.created_at.0);
+    OrderStatus {
+        id: order.id.to_string(),
+        strategy: state.strategies[order.strategy.index()].name.clone(),
+        symbol: instrument.spec.symbol.clone(),
+        side: side_name(order.spec.side).to_owned(),
+        kind: match order.spec.kind {
+            OrderKind::Market => "market",
+            OrderKind::Limit { .. } => "limit",
+            OrderKind::Stop { .. } => "stop",
+            OrderKind::StopLimit { .. } => "stop_limit",
+        }
+        .to_owned(),
+        price: order.spec.kind.limit_price().map(|px| decimal(instrument.price_decimal(px))),
+        quantity: decimal(instrument.quantity_decimal(order.spec.qty)),
+        filled: decimal(instrument.quantity_decimal(order.filled)),
+        status: order.state.as_str().to_owned(),
+        age_ms: u64::try_from(age_ns / 1_000_000).unwrap_or(0),
+    }
+}
+
+fn limits(engine: &Engine) -> Vec<LimitStatus> {
+    let state = engine.state();
+    let mut all = Vec::new();
+    for strategy in &state.strategies {
+        limits_of(&format!("strategy:{}", strategy.name), &strategy.scope, engine, &mut all);
+    }
+    for account in &state.accounts {
+        limits_of(&format!("account:{}", account.name), &account.scope, engine, &mut all);
+    }
+    limits_of("engine", &state.scope, engine, &mut all);
+    all
+}
+
+fn limits_of(name: &str, scope: &ScopeState, engine: &Engine, all: &mut Vec<LimitStatus>) {
+    let state = engine.state();
+    let mut push = |limit: &str, used: String, max: Option<String>| {
+        if let Some(max) = max {
+            all.push(LimitStatus { scope: name.to_owned(), limit: limit.to_owned(), used, max });
+        }
+    };
+    let limits = &scope.limits;
+    let pnl = scope.pnl(&state.instruments, &state.markets);
+    let count = |max: Option<u32>| max.map(|max| max.to_string());
+    push("open_orders", scope.open_orders.to_string(), count(limits.open_orders));
+    push("orders_per_day", scope.today.orders.to_string(), count(limits.orders_per_day));
+    push("trades_per_day", scope.today.fills.to_string(), count(limits.trades_per_day));
+    push("gross_exposure", money(scope.gross), limits.gross_exposure.map(money));
+    push("daily_loss", money(scope.today.pnl_open - pnl), limits.daily_loss.map(money));
+    push("drawdown", money(scope.pnl_max.max(pnl) - pnl), limits.drawdown.map(money));
+}
+
+fn hooks(engine: &Engine) -> Vec<HookStatus> {
+    let state = engine.state();
+    let name = |id: tercel_core::StrategyId| {
+        state.strategies.get(id.index()).map_or_else(String::new, |own| own.name.clone())
+    };
+    super::timing::rows()
+        .into_iter()
+        .map(|(id, row)| HookStatus {
+            strategy: name(id),
+            hook: row.name,
+            count: row.count,
+            sum_ns: row.sum_ns,
+            p50_ns: row.p50_ns,
+            p99_ns: row.p99_ns,
+            p999_ns: row.p999_ns,
+            max_ns: row.max_ns,
+        })
+        .collect()
+}
