@@ -25,6 +25,7 @@ mod reexecution;
 mod replay_clock;
 mod ring;
 mod shadow;
+mod shards;
 mod source;
 mod thread;
 mod version;
@@ -46,6 +47,9 @@ pub use reexecution::{Difference, Reexecuted, Reexecution, ReexecutionError};
 pub use replay_clock::ReplayClock;
 pub use ring::{Receiver, RingCounters, RingStatus, Sender, ring};
 pub use shadow::placeholder;
+pub use shards::{
+    DealBy, DealError, Shard, Shards, ShardsHandle, ShardsRefused, ShardsStatus, deal,
+};
 pub use source::{MarketSource, SourceFailure, SourceState};
 pub use thread::{EngineThread, Profile};
 pub use version::{Loaded, Version, VersionError, Wrap};
