@@ -1,5 +1,6 @@
 //! `tercel replay`: executes a recorded run again.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use clap::Args as ClapArgs;
 use serde_json::json;
 use tercel_core::Seq;
 use tercel_runtime::{Difference, Reexecution};
+use tercel_store::StoreError;
 use tercel_store::journal::{JournalReader, Record};
 use tercel_store::market_tape::MarketTapeReader;
 use tercel_store::runs::RunCatalog;
@@ -40,10 +42,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let folder = RunCatalog::open(&args.data).find(&args.run).or_input()?;
     let journal = JournalReader::open(&folder.journal()).or_input()?;
     let file = configuration(&journal)?;
-    let tape = if folder.tape().is_dir() {
-        Some(MarketTapeReader::open(&folder.tape()).map_err(crate::data::blame)?)
-    } else {
-        None
+    let tape = match MarketTapeReader::open(&folder.tape()) {
+        Ok(tape) => Some(tape),
+        // None was kept, or the run was cut off before its first block.
+        Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(crate::data::blame(error)),
     };
     let limits = |language| file.config.script.limits(language);
     let begun = Instant::now();

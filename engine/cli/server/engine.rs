@@ -228,6 +228,8 @@ impl Body {
                 bytes: tercel_store::state::encode(&state),
             },
         )?;
+        // Before the first event: a run that was cut off has begun, and tells what it began with.
+        recorder.settle().map_err(|failure| machine(failure.to_string()))?;
         let config = &file.config;
         let options = LoopOptions {
             events_per_cycle: config.run.events_per_cycle,

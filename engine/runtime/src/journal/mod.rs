@@ -145,6 +145,16 @@ impl<M: MarketSink> JournalRecorder<M> {
         self.leases.usable()
     }
 
+    /// Waits until everything recorded so far is durable: for a run's beginning, not for its course.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails, or takes longer than it may stall.
+    pub fn settle(&self) -> Result<(), RecordFailure> {
+        let Some(journal) = &self.journal else { return Err(self.trouble_now()) };
+        journal.wait_durable(journal.n_records(), self.options.stall).map_err(told)
+    }
+
     /// Returns what was done so far.
     #[must_use]
     pub const fn counts(&self) -> RecorderCounts {

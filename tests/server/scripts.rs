@@ -1,0 +1,47 @@
+//! A script changes while it trades.
+
+use serde_json::json;
+
+use crate::rig::{Place, TRADER};
+
+#[test]
+fn a_saved_script_takes_over_and_a_broken_one_does_not() {
+    let place = Place::new(TRADER, "20.0");
+    let mut server = place.start();
+    let first = server.wait_until(|status| status["seq"].as_u64() > Some(100));
+    std::fs::write(place.script(), format!("{TRADER}\n-- another version\n")).unwrap();
+    let second = server.wait_until(|status| status["strategies"][0]["generation"] == 2);
+    let hash = |status: &serde_json::Value| status["strategies"][0]["hash"].clone();
+    assert_ne!(hash(&first), hash(&second));
+    let notice = |status: &serde_json::Value, text: &str| {
+        let all = status["notices"].as_array().unwrap();
+        all.iter().any(|notice| notice["text"].as_str().unwrap().contains(text))
+    };
+    for (broken, says) in [
+        (format!("{TRADER}\nfunction on_book(\n"), "trader.luau:"),
+        (TRADER.replace("n = old.n or 0", "error(\"not today\")"), "not today"),
+        (
+            TRADER.replace("name = \"trader\",", "name = \"trader\", instruments = { \"XYZ\" },"),
+            "XYZ",
+        ),
+    ] {
+        std::fs::write(place.script(), broken).unwrap();
+        let status = server.wait_until(|status| notice(status, says));
+        assert_eq!(hash(&status), hash(&second), "the version that runs stays");
+    }
+    let first_hash = hash(&first).as_str().unwrap()[..10].to_owned();
+    assert!(place.tercel(&["ctl", "rollback", &first_hash]).status.success());
+    let back = server.wait_until(|status| status["strategies"][0]["generation"] == 3);
+    assert_eq!(hash(&back), hash(&first));
+    assert!(place.tercel(&["ctl", "set", "quantity=0.02"]).status.success());
+    let wrong = place.tercel(&["ctl", "set", "quantity=7"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("0.001"), "{wrong:?}");
+    server.wait_until(|status| {
+        let orders = status["orders"].as_array().unwrap();
+        orders.iter().any(|order| order["quantity"] == "0.020")
+    });
+    assert_eq!(server.stop("-TERM"), Some(0));
+    let replayed = place.json(&["replay", "latest", "--json"]);
+    assert_eq!((&replayed["identical"], &replayed["stopped"]), (&json!(true), &json!(null)));
+}

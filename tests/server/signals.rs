@@ -1,0 +1,67 @@
+//! How a server starts and ends.
+
+use serde_json::json;
+
+use crate::rig::{Place, TRADER, journal};
+
+#[test]
+fn a_server_that_is_asked_to_stop_seals_its_run() {
+    let place = Place::new(TRADER, "100.0");
+    for signal in ["-TERM", "-INT"] {
+        let mut server = place.start();
+        server.wait_until(|status| status["seq"].as_u64() > Some(2_000));
+        assert_eq!(server.stop(signal), Some(0));
+    }
+    let runs = place.runs();
+    assert!(runs.iter().all(|run| journal(run).is_sealed()));
+    let replayed = place.json(&["replay", "latest", "--json"]);
+    assert_eq!((&replayed["identical"], &replayed["stopped"]), (&json!(true), &json!(null)));
+}
+
+#[test]
+fn two_servers_do_not_share_a_folder() {
+    let place = Place::new(TRADER, "10.0");
+    let server = place.start();
+    let second = place.tercel(&["run", "--config", "tercel.toml"]);
+    assert_eq!(second.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("data"), "{second:?}");
+    assert_eq!(server.stop("-TERM"), Some(0));
+}
+
+#[test]
+fn another_configuration_does_not_silently_lose_what_was_held() {
+    let place = Place::new(TRADER, "50.0");
+    place.start().kill();
+    let config = std::fs::read_to_string(place.path("tercel.toml")).unwrap();
+    let other = config.replace("[[strategy]]", "[[strategy]]\nname = \"other\"");
+    std::fs::write(place.path("tercel.toml"), other).unwrap();
+    let refused = place.tercel(&["run", "--config", "tercel.toml"]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("trader") && text.contains("other") && text.contains("--fresh"),
+        "{text}"
+    );
+}
+
+#[test]
+fn commands_reach_the_engine_and_its_answers_the_user() {
+    let place = Place::new(TRADER, "20.0");
+    let mut server = place.start();
+    assert!(place.tercel(&["ctl", "kill"]).status.success());
+    server.wait_until(|status| status["state"] == "halted" && status["n_open_orders"] == 0);
+    assert!(place.tercel(&["ctl", "resume", "engine"]).status.success());
+    assert!(place.tercel(&["ctl", "pause", "strategy:trader"]).status.success());
+    server.wait_until(|status| status["strategies"][0]["state"] == "reducing");
+    assert!(place.tercel(&["ctl", "resume", "strategy:trader"]).status.success());
+    server.wait_until(|status| status["n_open_orders"].as_u64() > Some(0));
+    assert!(place.tercel(&["ctl", "flatten"]).status.success());
+    server.wait_until(|status| status["positions"][0]["quantity"] == "0");
+    let refused = place.tercel(&["ctl", "kill", "strategy:nobody"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("trader"), "it says who there is");
+    assert!(place.tercel(&["ctl", "stop"]).status.success());
+    assert_eq!(server.stop("-0"), Some(0));
+    let gone = place.tercel(&["ctl", "status"]);
+    assert_eq!(gone.status.code(), Some(2));
+}
