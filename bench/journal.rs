@@ -1,5 +1,6 @@
-//! The journal: what an entry costs the engine's thread, what the disk takes, and how fast a run is
-//! read back. A regression in the first is latency on every order, in the last a longer outage.
+//! The journal and the tape of a run: what an entry and a market event cost the engine's thread, what
+//! the disk takes, and how fast a run is read back. A regression in the first two is latency on every
+//! order, in the last a longer outage.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -7,16 +8,19 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tercel_core::{
-    AccountId, AssetId, ClientOrderId, Effect, Event, ExecutionReport, Fill, InstrumentId, Nanos,
-    Notice, Price, Quantity, ReportKind, Role, Seq, StrategyId,
+    AccountId, AssetId, ClientOrderId, Effect, Event, ExecutionReport, Fill, InstrumentId,
+    MarketData, MarketEvent, Nanos, Notice, Price, Quantity, ReportKind, Role, Seq, Side,
+    StrategyId,
 };
+use tercel_store::Metadata;
 use tercel_store::journal::{
     Journal, JournalError, JournalOptions, JournalReader, RunStart, codec,
 };
+use tercel_store::market_tape::{MarketTape, MarketTapeOptions};
 
 const N_READ: u64 = 1_000_000;
 
-/// A fill and what follows from it: the common entry of a busy run, 113 bytes.
+/// A fill and what follows from it: the common entry of a busy run.
 fn fill() -> (Event, [Effect; 1]) {
     let fill = Fill {
         trade_id: 4_711_000_123,
@@ -131,5 +135,49 @@ fn disk_side(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, hot_side, disk_side);
+fn tape_side(c: &mut Criterion) {
+    const BATCH: u64 = 1 << 20;
+    let event = |n: i64| MarketEvent {
+        venue_at: Nanos(1_760_000_000_000_000_000 + n * 1_000),
+        received_at: Nanos(1_760_000_000_000_400_000 + n * 1_000),
+        instrument: InstrumentId(3),
+        data: MarketData::Level {
+            side: Side::Buy,
+            price: Price(6_512_345 + n % 16),
+            qty: Quantity(25 + n % 1_000),
+            last: n % 8 == 0,
+        },
+    };
+    let events: Vec<_> = (0..4_096).map(event).collect();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut n_tapes = 0;
+    // Room for a batch: what is measured is handing over, beside a thread that writes.
+    let options = MarketTapeOptions { ring_events: 1 << 20, ..MarketTapeOptions::default() };
+    let mut group = c.benchmark_group("tape");
+    group.sample_size(20).throughput(Throughput::Elements(1));
+    group.bench_function("hand a market event over", |b| {
+        b.iter_custom(|n| {
+            let (mut spent, mut left) = (Duration::ZERO, n);
+            while left > 0 {
+                let place = folder.path().join(format!("{n_tapes}"));
+                n_tapes += 1;
+                let mut tape = MarketTape::create(&place, &Metadata::default(), options)
+                    .expect("a new folder");
+                let batch = left.min(BATCH);
+                let began = Instant::now();
+                for event in events.iter().cycle().take(usize::try_from(batch).unwrap_or(0)) {
+                    tape.record(black_box(event));
+                }
+                spent += began.elapsed();
+                tape.close().expect("the disk works");
+                std::fs::remove_dir_all(&place).expect("a folder of ours");
+                left -= batch;
+            }
+            spent
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, hot_side, tape_side, disk_side);
 criterion_main!(benches);

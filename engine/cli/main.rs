@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod control_api;
 mod data;
+mod data_folder;
 mod doctor;
 mod exit;
 mod logging;
@@ -22,8 +23,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backtest, bench, check, config as config_command, ctl, doctor as doctor_command, import,
-    indicators, inspect, new, recover, replay, run,
+    backtest, bench, check, config as config_command, ctl, doctor as doctor_command, export,
+    import, indicators, inspect, new, prune, recover, replay, run, runs, verify,
 };
 
 /// A low-latency trading engine whose strategies are scripts.
@@ -44,6 +45,10 @@ enum Command {
     Check(check::Args),
     New(new::Args),
     Indicators(indicators::Args),
+    Runs(runs::Args),
+    Verify(verify::Args),
+    Export(export::Args),
+    Prune(prune::Args),
     Bench(bench::Args),
     Config(config_command::Args),
     Run(run::Args),
@@ -63,6 +68,10 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::New(args) => new::run(&args),
         Command::Indicators(args) => indicators::run(&args),
+        Command::Runs(args) => runs::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Prune(args) => prune::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Config(args) => config_command::run(&args),
         Command::Run(args) => run::run(&args),

@@ -6,13 +6,17 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod ctl;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod indicators;
 pub(crate) mod inspect;
 pub(crate) mod new;
+pub(crate) mod prune;
 pub(crate) mod recover;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod verify;
 
 use std::io::Write;
 
