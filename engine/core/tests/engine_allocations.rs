@@ -5,8 +5,8 @@ mod counting;
 
 use tercel_core::{
     AccountId, Command, Effect, Effects, Engine, Event, ExecutionReport, InstrumentId, Nanos,
-    OrderSpec, Price, Quantity, ReportKind, Seq, Side, Strategy, StrategyEvent, StrategyFault,
-    StrategyId, View,
+    OrderSpec, Price, Quantity, ReportKind, Seq, Side, State, Strategy, StrategyEvent,
+    StrategyFault, StrategyId, View,
 };
 use tercel_testkit::{Random, engine_config, level, linear};
 
@@ -81,4 +81,24 @@ fn handling_allocates_nothing_after_warm_up() {
         counting::allocations(|| run(&mut engine, &mut effects, &mut seq, &mut random, 300_000));
     assert!(n_orders > 2_500, "{n_orders}");
     assert_eq!(n_allocations, 0);
+}
+
+#[test]
+fn a_restored_engine_has_the_room_that_the_first_one_had() {
+    let config = engine_config(vec![linear(0)]);
+    let mut engine = Engine::new(&config, vec![Box::new(Sometimes(0))]).unwrap();
+    let (mut effects, mut seq, mut random) = (Engine::effects(), 1, Random::new(4));
+    let start = Event::Command(Command::Start(StrategyId(0)));
+    engine.handle(Seq(1), Nanos(1), &start, &mut effects);
+    run(&mut engine, &mut effects, &mut seq, &mut random, 5_000);
+    // Both ways that a state survives lose what its vectors had set aside.
+    for state in [engine.snapshot(), State::from_image(engine.state().image()).unwrap()] {
+        let (mut seq, mut random) = (seq, random.clone());
+        let mut engine = Engine::restore(state, vec![Box::new(Sometimes(0))], 64).unwrap();
+        let (n_allocations, n_orders) = counting::allocations(|| {
+            run(&mut engine, &mut effects, &mut seq, &mut random, 300_000)
+        });
+        assert!(n_orders > config.order_capacity as u64, "{n_orders}");
+        assert_eq!(n_allocations, 0);
+    }
 }
