@@ -310,3 +310,47 @@ fn a_folder_with_a_tape_in_it_takes_no_other_and_an_empty_one_has_none() {
     let error = MarketTapeReader::open(folder.path()).unwrap().next_item().unwrap_err();
     assert!(error.to_string().contains("not of a run"), "{error}");
 }
+
+/// The test runs itself as another process, which records until it is killed.
+#[test]
+fn a_killed_process_leaves_a_tape_that_is_read_to_its_last_whole_block() {
+    const PLACE: &str = "TERCEL_TEST_TAPE";
+    let events = events(11, 200_000);
+    if let Some(place) = std::env::var_os(PLACE) {
+        let options = MarketTapeOptions {
+            segment_bytes: 300_000,
+            linger: Duration::from_millis(20),
+            ..roomy()
+        };
+        let mut tape =
+            MarketTape::create(Path::new(&place), &Metadata::default(), options).unwrap();
+        for event in events.iter().cycle() {
+            tape.record(event);
+            // Slowly enough that the ring is never full, and no block before its time.
+            if tape.n_events().is_multiple_of(1_000) {
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("tape");
+    let name = "a_killed_process_leaves_a_tape_that_is_read_to_its_last_whole_block";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name])
+        .env(PLACE, &place)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(|| fs::read_dir(&place).is_ok_and(|entries| entries.count() > 2));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let items = read(&place);
+    assert!(items.len() > 10_000, "{}", items.len());
+    for (n, item) in items.iter().enumerate() {
+        let (index, event) = (n as u64, events[n % events.len()]);
+        assert_eq!(*item, Taped::Event { index, event });
+    }
+    let mut reader = MarketTapeReader::open(&place).unwrap();
+    while reader.next_item().unwrap().is_some() {}
+    assert_eq!(reader.notes().len(), 1, "the last segment was open: {:?}", reader.notes());
+}
