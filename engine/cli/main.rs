@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     backtest, bench, check, config as config_command, ctl, doctor as doctor_command, export,
-    import, indicators, inspect, new, prune, recover, replay, run, runs, verify,
+    import, indicators, inspect, new, prune, recover, replay, run, runs, trace, verify,
 };
 
 /// A low-latency trading engine whose strategies are scripts.
@@ -55,6 +55,7 @@ enum Command {
     Ctl(ctl::Args),
     Recover(recover::Args),
     Replay(replay::Args),
+    Trace(trace::Args),
     Doctor(doctor_command::Args),
 }
 
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         Command::Ctl(args) => ctl::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Doctor(args) => doctor_command::run(&args),
     };
     match outcome {

@@ -113,7 +113,7 @@ pub(crate) struct Server<'a> {
 }
 
 impl Server<'_> {
-    pub(crate) fn status(&mut self) -> Option<Value> {
+    pub(crate) fn status(&self) -> Option<Value> {
         let output = self.place.tercel(&["ctl", "status", "--json"]);
         output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
     }
@@ -153,6 +153,15 @@ impl Server<'_> {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
         self.child.wait().unwrap().code()
+    }
+}
+
+/// A test that fails leaves no server behind.
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        // Both fail if it has ended, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

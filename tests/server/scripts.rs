@@ -45,3 +45,32 @@ fn a_saved_script_takes_over_and_a_broken_one_does_not() {
     let replayed = place.json(&["replay", "latest", "--json"]);
     assert_eq!((&replayed["identical"], &replayed["stopped"]), (&json!(true), &json!(null)));
 }
+
+#[test]
+fn an_order_is_traced_and_another_script_is_tried_on_the_same_market() {
+    let place = Place::new(TRADER, "50.0");
+    let mut server = place.start();
+    let status = server.wait_until(|status| {
+        let all = status["positions"].as_array().unwrap();
+        all.first().is_some_and(|own| own["n_fills"].as_u64() > Some(3))
+    });
+    assert_eq!(status["run"], 1);
+    assert_eq!(server.stop("-TERM"), Some(0));
+    let traced = place.json(&["trace", "latest", "T1-1", "--json"]);
+    let links: Vec<_> = traced["links"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|link| link["what"].as_str().unwrap().to_owned())
+        .collect();
+    let has = |text: &str| links.iter().any(|link| link.contains(text));
+    assert_eq!(links[0], "Timer", "{links:?}");
+    assert!(has("risk approves") && has("Accepted") && has("filled"), "{links:?}");
+    assert_eq!(place.tercel(&["trace", "latest", "T1-999999"]).status.code(), Some(2));
+
+    let made = place.json(&["replay", "latest", "--set", "quantity=0.02", "--json"]);
+    let orders = |n: usize| made[n]["orders"].as_u64().unwrap();
+    assert!(orders(0) > 10 && orders(1) > 10, "{made}");
+    assert_ne!(made[0]["fees"], made[1]["fees"], "{made}");
+    assert_eq!(made[0]["events"], made[1]["events"], "{made}");
+}

@@ -161,8 +161,20 @@ impl Plan {
         config: &Config,
         seed: u64,
     ) -> Outcome<Self> {
+        Self::over(script, overrides, market.instruments()?, market.assets(), config, seed)
+    }
+
+    /// Binds a script to a market of these instruments.
+    pub(crate) fn over(
+        script: Script,
+        overrides: &[(&str, &str)],
+        instruments: Vec<Instrument>,
+        assets: Vec<String>,
+        config: &Config,
+        seed: u64,
+    ) -> Outcome<Self> {
         let params = script.manifest().params(overrides.iter().copied()).or_input()?;
-        let plan = Self::bound(script, market.instruments()?, market.assets(), config)?;
+        let plan = Self::bound(script, instruments, assets, config)?;
         Ok(Self { params, seed, ..plan })
     }
 
@@ -283,7 +295,7 @@ pub(crate) fn load_script(path: Option<&Path>, config: &Config) -> Outcome<Scrip
     }
 }
 
-fn assignment(text: &str) -> Outcome<(&str, &str)> {
+pub(crate) fn assignment(text: &str) -> Outcome<(&str, &str)> {
     text.split_once('=')
         .map(|(name, value)| (name.trim(), value.trim()))
         .ok_or_else(|| input(format!("--set {text}: expected NAME=VALUE, such as --set fast=8")))

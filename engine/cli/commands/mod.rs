@@ -16,7 +16,9 @@ pub(crate) mod recover;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod trace;
 pub(crate) mod verify;
+mod what_if;
 
 use std::io::Write;
 

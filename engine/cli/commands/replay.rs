@@ -1,19 +1,21 @@
 //! `tercel replay`: executes a recorded run again.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args as ClapArgs;
 use serde_json::json;
 use tercel_core::Seq;
 use tercel_runtime::{Difference, Reexecution};
+use tercel_script::{Language, Limits, Script};
 use tercel_store::StoreError;
 use tercel_store::journal::{JournalReader, Record};
 use tercel_store::market_tape::MarketTapeReader;
 use tercel_store::runs::RunCatalog;
 
-use super::{print, print_json};
+use super::backtest::assignment;
+use super::{print, print_json, what_if};
 use crate::exit::{Answer, Blame, Outcome, input};
 use crate::server_config::ServerFile;
 use crate::toml_file::TomlFile;
@@ -33,6 +35,12 @@ pub(crate) struct Args {
     /// Last event to execute.
     #[arg(long, value_name = "SEQ")]
     until: Option<u64>,
+    /// What if: run this script over the same market, beside the recorded one.
+    #[arg(long, value_name = "FILE", conflicts_with = "until")]
+    script: Option<PathBuf>,
+    /// What if: run with these parameters.
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "until")]
+    set: Vec<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -42,6 +50,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let folder = RunCatalog::open(&args.data).find(&args.run).or_input()?;
     let journal = JournalReader::open(&folder.journal()).or_input()?;
     let file = configuration(&journal)?;
+    if args.script.is_some() || !args.set.is_empty() {
+        let overrides =
+            args.set.iter().map(|text| assignment(text)).collect::<Outcome<Vec<_>>>()?;
+        let limits = |language| file.config.script.limits(language);
+        let script = args.script.as_deref().map(|path| load(path, limits)).transpose()?;
+        return what_if::run(&folder, &journal, &file, script, &overrides, args.json);
+    }
     let tape = match MarketTapeReader::open(&folder.tape()) {
         Ok(tape) => Some(tape),
         // None was kept, or the run was cut off before its first block.
@@ -87,6 +102,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
         print(&text)?;
     }
     Ok(if is_identical { Answer::Good } else { Answer::Negative })
+}
+
+fn load(path: &Path, limits: impl Fn(Language) -> Limits) -> Outcome<Script> {
+    let language = Language::of(path).ok_or_else(|| {
+        input(format!("{}: the name must end in .luau, .lua or .rhai", path.display()))
+    })?;
+    Script::load(path, &limits(language)).or_input()
 }
 
 /// Returns the configuration that a run was started with.

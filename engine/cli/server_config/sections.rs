@@ -125,8 +125,6 @@ pub(crate) struct JournalSection {
     /// How long the disk may take for a record before trading stops.
     #[serde(deserialize_with = "within::<_, _, 1, 600>")]
     pub(crate) stall_s: u64,
-    /// What becomes of open orders when trading stops because of the journal.
-    pub(crate) on_halt: OnHalt,
 }
 
 /// Whether orders wait for the disk.
@@ -140,17 +138,6 @@ pub(crate) enum JournalModeName {
     Durable,
 }
 
-/// What becomes of open orders when trading stops.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum OnHalt {
-    /// They are cancelled.
-    #[default]
-    Cancel,
-    /// They stay.
-    Keep,
-}
-
 impl Default for JournalSection {
     fn default() -> Self {
         Self {
@@ -160,7 +147,6 @@ impl Default for JournalSection {
             snapshot_every_entries: 100_000,
             snapshot_every_s: 60,
             stall_s: 5,
-            on_halt: OnHalt::Cancel,
         }
     }
 }

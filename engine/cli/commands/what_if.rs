@@ -1,0 +1,155 @@
+//! `tercel replay --script`: the same market, another script or other parameters.
+
+use serde_json::{Value, json};
+use tercel_core::Event;
+use tercel_runtime::{Loaded, Version};
+use tercel_script::Script;
+use tercel_sim::metrics::{Recorder, RecorderLimits};
+use tercel_sim::{Backtest, BacktestOptions, SimVenue, Summary};
+use tercel_store::StoreError;
+use tercel_store::journal::{JournalReader, Record};
+use tercel_store::market_tape::{MarketTapeReader, Taped};
+use tercel_store::runs::RunFolder;
+
+use super::backtest::{Plan, venue_options};
+use super::{print, print_json};
+use crate::config::Config;
+use crate::data::blame;
+use crate::exit::{Answer, Blame, Outcome, input};
+use crate::server_config::ServerFile;
+
+/// What one version made of the market.
+struct Made {
+    label: String,
+    summary: Summary,
+    orders: u64,
+    fills: u64,
+    profit: String,
+    fees: String,
+    faults: usize,
+}
+
+/// Runs the recorded script and another one over the run's market, from a fresh account.
+pub(super) fn run(
+    folder: &RunFolder,
+    journal: &JournalReader,
+    file: &ServerFile,
+    script: Option<Script>,
+    overrides: &[(&str, &str)],
+    json: bool,
+) -> Outcome {
+    let config = Config {
+        account: file.config.account.clone(),
+        limits: file.config.limits.clone(),
+        venue: file.config.venue.clone(),
+        script: file.config.script.clone(),
+        ..Config::default()
+    };
+    let recorded = recorded(journal, file)?;
+    let own: Vec<_> = recorded
+        .params()
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_string()))
+        .collect();
+    let own: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let other = script.unwrap_or_else(|| recorded.script().clone());
+    let seed = file.config.run.seed;
+    let name = |script: &Script| script.source().file.clone();
+    let made = [
+        make(folder, &config, (recorded.script().clone(), &own), seed, "recorded")?,
+        make(folder, &config, (other.clone(), overrides), seed, &name(&other))?,
+    ];
+    if json {
+        print_json(&Value::Array(made.iter().map(to_json).collect()))?;
+    } else {
+        print(&to_text(&made))?;
+    }
+    Ok(if made.iter().any(|one| one.faults > 0) { Answer::Negative } else { Answer::Good })
+}
+
+/// Returns the first version of the run's first strategy.
+fn recorded(journal: &JournalReader, file: &ServerFile) -> Outcome<Version> {
+    let mut loaded = None;
+    for record in journal.records().or_input()? {
+        let (_, record) = record.or_input()?;
+        if let Some(found) = Loaded::of(&record) {
+            loaded = Some(found);
+        } else if let (Record::Params { values, .. }, Some(loaded)) = (&record, &loaded) {
+            let limits = |language| file.config.script.limits(language);
+            return Version::recorded(loaded, values, limits).or_input();
+        }
+    }
+    Err(input("the run has loaded no script"))
+}
+
+fn make(
+    folder: &RunFolder,
+    config: &Config,
+    (script, overrides): (Script, &[(&str, &str)]),
+    seed: u64,
+    label: &str,
+) -> Outcome<Made> {
+    let mut tape = MarketTapeReader::open(&folder.tape()).map_err(blame)?;
+    let instruments = tape.metadata().instruments().map_err(blame)?;
+    let assets = tape.metadata().assets.clone();
+    let plan = Plan::over(script, overrides, instruments, assets, config, seed)?;
+    let engine = plan.engine(config, |strategy| strategy)?;
+    let venue = SimVenue::new(&plan.instruments, venue_options(&config.venue)?).or_input()?;
+    let mut recorder = Recorder::new(RecorderLimits::default(), &engine);
+    let mut test = Backtest::new(engine, venue, BacktestOptions::default());
+    let summary = test.run(|events| read(&mut tape, events), &mut recorder).map_err(blame)?;
+    let recording = recorder.finish(test.engine());
+    let metrics = &recording.metrics;
+    Ok(Made {
+        label: label.to_owned(),
+        summary,
+        orders: metrics.orders.sent,
+        fills: metrics.n_fills,
+        profit: metrics.profit().to_string(),
+        fees: metrics.fees.to_string(),
+        faults: recording.faults.len(),
+    })
+}
+
+/// Events that are read at once.
+const BLOCK: usize = 4_096;
+
+/// Reads on, over what is missing: both versions see the same.
+fn read(tape: &mut MarketTapeReader, out: &mut Vec<Event>) -> Result<usize, StoreError> {
+    let before = out.len();
+    while out.len() - before < BLOCK {
+        match tape.next_item()? {
+            Some(Taped::Event { event, .. }) => out.push(Event::Market(event)),
+            Some(Taped::Gap { .. }) => {}
+            None => break,
+        }
+    }
+    Ok(out.len() - before)
+}
+
+fn to_json(made: &Made) -> Value {
+    json!({
+        "script": made.label,
+        "events": made.summary.n_events,
+        "orders": made.orders,
+        "fills": made.fills,
+        "net_profit": made.profit,
+        "fees": made.fees,
+        "faults": made.faults,
+    })
+}
+
+fn to_text(made: &[Made; 2]) -> String {
+    let [a, b] = made;
+    let row = |name: &str, a: &str, b: &str| format!("{name:12} {a:>24} {b:>24}\n");
+    [
+        row("", &a.label, &b.label),
+        row("events", &a.summary.n_events.to_string(), &b.summary.n_events.to_string()),
+        row("orders", &a.orders.to_string(), &b.orders.to_string()),
+        row("fills", &a.fills.to_string(), &b.fills.to_string()),
+        row("net profit", &a.profit, &b.profit),
+        row("fees", &a.fees, &b.fees),
+        row("faults", &a.faults.to_string(), &b.faults.to_string()),
+    ]
+    .concat()
+}
