@@ -99,6 +99,7 @@ fn wrong_input_is_told_with_its_remedy_and_code_two() {
         (vec!["inspect", garbage.to_str().unwrap()], "not a format known"),
         (vec!["check", "strategy.py"], ".luau"),
         (vec!["new", "Bad-Name"], "lower-case"),
+        (vec!["top"], "needs a terminal"),
     ] {
         let output = tercel(&arguments);
         let error = String::from_utf8_lossy(&output.stderr);

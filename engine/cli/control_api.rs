@@ -68,7 +68,6 @@ pub(crate) struct ScopeName {
 
 impl ScopeName {
     /// Everything.
-    #[cfg(test)]
     pub(crate) fn engine() -> Self {
         Self { scope: "engine".to_owned() }
     }

@@ -3,6 +3,7 @@
 mod commands;
 mod config;
 mod control_api;
+mod control_client;
 mod data;
 mod data_folder;
 mod doctor;
@@ -17,6 +18,7 @@ mod server_config;
 mod supervisor;
 mod timing;
 mod toml_file;
+mod top;
 
 use std::process::ExitCode;
 
@@ -24,7 +26,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     backtest, bench, check, config as config_command, ctl, doctor as doctor_command, export,
-    import, indicators, inspect, new, prune, recover, replay, run, runs, trace, verify,
+    import, indicators, inspect, new, prune, recover, replay, run, runs, top as top_command, trace,
+    verify,
 };
 
 /// A low-latency trading engine whose strategies are scripts.
@@ -57,6 +60,7 @@ enum Command {
     Replay(replay::Args),
     Trace(trace::Args),
     Doctor(doctor_command::Args),
+    Top(top_command::Args),
 }
 
 fn main() -> ExitCode {
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Doctor(args) => doctor_command::run(&args),
+        Command::Top(args) => top_command::run(&args),
     };
     match outcome {
         Ok(answer) => answer.into(),

@@ -16,6 +16,7 @@ pub(crate) mod recover;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod top;
 pub(crate) mod trace;
 pub(crate) mod verify;
 mod what_if;
