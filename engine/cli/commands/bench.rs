@@ -1,6 +1,8 @@
 //! `tercel bench`: how fast this machine runs whole backtests.
 
+mod event_loop;
 mod follower;
+mod street;
 mod workload;
 
 use std::path::PathBuf;
@@ -49,6 +51,7 @@ pub(crate) struct Args {
 enum What {
     /// Run the workload that other engines are measured on (see bench/peers), a JSON line each.
     Peers(PeerArgs),
+    Loop(event_loop::LoopArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -65,8 +68,10 @@ struct PeerArgs {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    if let Some(What::Peers(peers)) = &args.what {
-        return run_peers(peers, &args.options);
+    match &args.what {
+        Some(What::Peers(peers)) => return run_peers(peers, &args.options),
+        Some(What::Loop(running)) => return event_loop::run(running),
+        None => {}
     }
     if args.runs == 0 {
         return Err(input("--runs must be at least 1"));
