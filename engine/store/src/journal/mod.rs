@@ -2,7 +2,7 @@
 //!
 //! [`Journal`] is held by the engine's thread: handing a record over encodes it and copies it into a
 //! ring. A thread of the journal's own chains records by hash, gathers them into blocks and commits
-//! each block in one transaction of a [redb](redb) file. [`JournalReader`] reads such a file, checks
+//! each block in one transaction of a redb file. [`JournalReader`] reads such a file, checks
 //! it, and finds what recovery begins with: the last snapshot, the tail after it, the last lease.
 //!
 //! It owns the bytes of records. It knows no engine: it neither replays nor judges what it records.
