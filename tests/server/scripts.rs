@@ -74,3 +74,17 @@ fn an_order_is_traced_and_another_script_is_tried_on_the_same_market() {
     assert_ne!(made[0]["fees"], made[1]["fees"], "{made}");
     assert_eq!(made[0]["events"], made[1]["events"], "{made}");
 }
+
+#[test]
+fn a_script_that_fails_is_shown_as_stopped_until_a_better_one_comes() {
+    let place =
+        Place::new(&TRADER.replace("n += 1", "if n > 3 then error(\"enough\") end n += 1"), "50.0");
+    let mut server = place.start();
+    let status = server.wait_until(|status| status["strategies"][0]["is_running"] == false);
+    let fault = status["strategies"][0]["fault"].as_str().unwrap().to_owned();
+    assert!(fault.contains("enough") && fault.contains("trader.luau:"), "{fault}");
+    std::fs::write(place.script(), TRADER).unwrap();
+    let status = server.wait_until(|status| status["strategies"][0]["is_running"] == true);
+    assert_eq!(status["strategies"][0]["fault"], json!(null));
+    assert_eq!(server.stop("-TERM"), Some(0));
+}

@@ -165,7 +165,6 @@ fn slots(file: &ServerFile, setup: &Setup, versions: &[Version]) -> Vec<Slot> {
             version: version.clone(),
             generation: 1,
             history: Vec::new(),
-            fault: None,
         })
         .collect()
 }

@@ -1,10 +1,10 @@
 //! What the engine tells, into the log and for who asks.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use tercel_core::{Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, Seq};
+use tercel_core::{Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, Seq, StrategyId};
 use tercel_sim::Observer;
 
 use crate::control_api::NoticeStatus;
@@ -24,6 +24,8 @@ struct Last {
     /// How many there were in all.
     n: u64,
     notices: VecDeque<NoticeStatus>,
+    /// What stopped each strategy last.
+    faults: BTreeMap<StrategyId, String>,
 }
 
 /// Notices that are kept.
@@ -53,6 +55,11 @@ impl Notices {
         last.notices.iter().skip(last.notices.len().saturating_sub(n)).cloned().collect()
     }
 
+    /// Returns what stopped a strategy last.
+    pub(crate) fn fault(&self, strategy: StrategyId) -> Option<String> {
+        self.lock().faults.get(&strategy).cloned()
+    }
+
     /// Returns the notices after the first `n_seen`, and how many there are now; waits for one.
     pub(crate) fn after(&self, n_seen: u64, wait: Duration) -> (Vec<NoticeStatus>, u64) {
         let mut last = self.lock();
@@ -69,12 +76,13 @@ impl Notices {
     }
 
     fn notice(&self, at: Nanos, notice: &Notice, engine: &Engine) {
-        let name = |id: &tercel_core::StrategyId| {
+        let name = |id: &StrategyId| {
             engine.state().strategies.get(id.index()).map_or("?", |own| own.name.as_str())
         };
         let (level, text) = match notice {
             Notice::Log { strategy, text } => ("info", format!("{}: {text}", name(strategy))),
             Notice::Fault { strategy, fault } => {
+                self.lock().faults.insert(*strategy, fault.to_string());
                 ("error", format!("{} is stopped: {fault}", name(strategy)))
             }
             Notice::RiskReject { strategy, order, reason } => {

@@ -29,7 +29,6 @@ pub(crate) struct Slot {
     pub(crate) generation: u64,
     /// Earlier versions, oldest first.
     pub(crate) history: Vec<Version>,
-    pub(crate) fault: Option<String>,
 }
 
 /// How long the engine may take to let a version take over.
@@ -127,7 +126,6 @@ impl Server {
         let old = std::mem::replace(&mut slot.version, version.clone());
         slot.history.push(old);
         slot.generation += 1;
-        slot.fault = None;
         Ok(told(&slot.name, slot.generation, version, &report))
     }
 

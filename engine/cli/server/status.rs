@@ -86,7 +86,9 @@ impl Server {
                 generation: slot.generation,
                 state: name_of(own.scope.state),
                 is_running: own.is_running,
-                fault: (!own.is_running).then(|| slot.fault.clone()).flatten(),
+                fault: (!own.is_running)
+                    .then(|| self.notices.fault(slot.version.strategy()))
+                    .flatten(),
                 pnl: money(own.scope.pnl(&state.instruments, &state.markets)),
                 orders_today: u64::from(own.scope.today.orders),
                 fills_today: u64::from(own.scope.today.fills),
