@@ -35,7 +35,10 @@ fn another_configuration_does_not_silently_lose_what_was_held() {
     let config = std::fs::read_to_string(place.path("tercel.toml")).unwrap();
     let other = config.replace("[[strategy]]", "[[strategy]]\nname = \"other\"");
     std::fs::write(place.path("tercel.toml"), other).unwrap();
+    let n_entries = || std::fs::read_dir(place.data().join("runs")).unwrap().count();
+    let before = n_entries();
     let refused = place.tercel(&["run", "--config", "tercel.toml"]);
+    assert_eq!(n_entries(), before, "a refusal begins no run");
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{text}");
     assert!(

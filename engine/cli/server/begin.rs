@@ -93,9 +93,9 @@ impl Setup {
         Ok(Beginning { state: engine.snapshot(), after: None, story })
     }
 
-    /// Returns the state that an earlier run left, with the limits of this configuration.
+    /// Returns the state that an earlier run left, with the limits of this configuration, whose shape
+    /// has been checked.
     pub(crate) fn continued(&self, mut recovered: Recovered, run: u32) -> Outcome<Beginning> {
-        self.check_shape(&recovered)?;
         let now = recovered.last_now.max(Nanos(0));
         let mut story = recovered_story(&recovered);
         let mut seq = recovered.last_seq;
@@ -116,8 +116,8 @@ impl Setup {
         Ok(Beginning { state, after: Some((recovered.run, now)), story })
     }
 
-    /// A state is about these instruments and strategies or about none of them.
-    fn check_shape(&self, recovered: &Recovered) -> Outcome<()> {
+    /// Refuses a state that is about other instruments or strategies.
+    pub(super) fn check_shape(&self, recovered: &Recovered) -> Outcome<()> {
         let state = recovered.recovery.state();
         let grid = |own: &Instrument| (own.spec.symbol.clone(), own.spec.tick, own.spec.lot);
         let (then, now): (Vec<_>, Vec<_>) = (

@@ -79,6 +79,9 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     supervisor.starting("recovering", Duration::from_secs(120));
     let begun = Instant::now();
     let before = if fresh { None } else { begin::predecessor(&catalog, true)? };
+    if let Some(recovered) = &before {
+        setup.check_shape(recovered)?;
+    }
     let folder = catalog.next_run(&lock).or_machine()?;
     let beginning = match before {
         Some(recovered) => setup.continued(recovered, folder.number)?,
@@ -178,12 +181,9 @@ impl Signals {
     }
 }
 
-fn utc_ns() -> u128 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos())
-}
-
 fn now() -> Nanos {
-    Nanos(i64::try_from(utc_ns()).unwrap_or(i64::MAX))
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// Returns bytes as hexadecimal digits.

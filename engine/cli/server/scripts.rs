@@ -6,9 +6,7 @@ use std::sync::PoisonError;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use tercel_core::{
-    Command, Effect, Engine, Event, InstrumentId, Nanos, Notice, Seq, StrategyId, Value,
-};
+use tercel_core::{Command, Effect, Engine, Event, InstrumentId, Notice, Seq, StrategyId, Value};
 use tercel_runtime::{Directive, Load, LoadReport, Loaded, Version, placeholder};
 use tercel_script::{Language, Script};
 use tercel_store::journal::{JournalReader, Record};
@@ -35,9 +33,15 @@ pub(crate) struct Slot {
 const LOAD_WAIT: Duration = Duration::from_secs(60);
 
 impl Server {
-    /// Loads a strategy's file again. Returns what is told of it.
-    pub(super) fn reload(&self, n: usize, shadow: u64, force: bool) -> Result<String, String> {
-        let (version, name, old_hash) = {
+    /// Loads a strategy's file again. Returns what is told of it; nothing if it has not changed and
+    /// is not to be loaded whatever it is.
+    pub(super) fn reload(
+        &self,
+        n: usize,
+        shadow: u64,
+        force: bool,
+    ) -> Result<Option<String>, String> {
+        let (version, old_hash) = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             let slot = slots.get(n).ok_or("there is no such strategy")?;
             let language = Language::of(&slot.path).ok_or("the script's name tells no language")?;
@@ -60,12 +64,12 @@ impl Server {
                 slot.seed,
             )
             .map_err(|error| error.to_string())?;
-            (version, slot.name.clone(), *slot.version.hash())
+            (version, *slot.version.hash())
         };
         if *version.hash() == old_hash && !force {
-            return Ok(format!("{name} is unchanged ({})", hex(&old_hash)));
+            return Ok(None);
         }
-        self.load(n, &version.wrapped(timing::timed), shadow)
+        self.load(n, &version.wrapped(timing::timed), shadow).map(Some)
     }
 
     /// Goes back to a version that was loaded before, in this run or an earlier one.
@@ -205,10 +209,10 @@ impl Server {
 
     /// Tells of a reload that somebody asked for by saving a file.
     pub(super) fn reload_and_tell(&self, n: usize) {
-        let now = Nanos(i64::try_from(super::utc_ns()).unwrap_or(i64::MAX));
+        let now = super::now();
         match self.reload(n, self.shadow_events, false) {
-            Ok(text) if text.contains("unchanged") => {}
-            Ok(text) => self.notices.tell(now, "info", text),
+            Ok(None) => {}
+            Ok(Some(text)) => self.notices.tell(now, "info", text),
             Err(why) => {
                 let name = self.name_of(n);
                 let text = format!("{name}: the version that runs stays: {why}");

@@ -118,7 +118,7 @@ impl Server {
                 self.set(self.strategy(&strategy)?, &values).and_then(done)
             }
             Request::Reload { strategy, shadow } => {
-                self.reload(self.strategy(&strategy)?, shadow, true).and_then(done)
+                self.reload(self.strategy(&strategy)?, shadow, true).map(Value::from)
             }
             Request::Rollback { strategy, hash } => {
                 self.roll_back(self.strategy(&strategy)?, &hash).and_then(done)

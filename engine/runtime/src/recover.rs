@@ -2,19 +2,15 @@
 
 use std::ops::Range;
 
-use tercel_core::{Nanos, Recovery, RecoveryError, Seq, StrategyId, Value};
+use tercel_core::{Nanos, Recovery, RecoveryError, Seq};
 use tercel_store::journal::{Entry, JournalError, JournalReader, Record, RecordedEffect};
 use tercel_store::state::{self, StateError};
-
-use crate::version::Loaded;
 
 /// What a journal says of its run's end.
 #[derive(Debug)]
 pub struct Recovered {
     /// The run's number.
     pub run: u32,
-    /// Its configuration as text.
-    pub config: String,
     /// The state, ready to be finished ([`Recovery::finish`]) or brought forward.
     pub recovery: Recovery,
     /// Number of the last entry.
@@ -25,8 +21,6 @@ pub struct Recovered {
     pub n_repeated: u64,
     /// Order numbers that it may have used.
     pub lease: Option<Range<u64>>,
-    /// The last versions of its strategies that were loaded, with their parameters.
-    pub versions: Vec<(Loaded, Vec<(String, Value)>)>,
     /// Why it ended; `None` if it was cut off.
     pub reason: Option<String>,
 }
@@ -76,8 +70,7 @@ pub enum RecoverError {
 ///
 /// If the journal is damaged, or never began.
 pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
-    let Some((_, Record::RunStarted { run, config, .. })) = reader.records()?.next().transpose()?
-    else {
+    let Some((_, Record::RunStarted { run, .. })) = reader.records()?.next().transpose()? else {
         return Err(RecoverError::NeverBegan);
     };
     let snapshot = reader.last_snapshot()?.ok_or(RecoverError::NeverBegan)?;
@@ -91,16 +84,13 @@ pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
     }
     let mut recovered = Recovered {
         run,
-        config,
         recovery: Recovery::new(state),
         last_seq: snapshot.seq,
         last_now: Nanos(i64::MIN),
         n_repeated: 0,
         lease: reader.last_lease(),
-        versions: Vec::new(),
         reason: None,
     };
-    // Loads are few and stand anywhere; the state after them does not hold them.
     for record in reader.tail()? {
         let (index, record) = record?;
         recovered.take(record).map_err(|error| RecoverError::Misfit { index, error })?;
@@ -112,28 +102,18 @@ impl Recovered {
     fn take(&mut self, record: Record) -> Result<(), RecoveryError> {
         match record {
             Record::Entry(entry) if entry.seq > self.last_seq => self.repeat(&entry)?,
-            Record::ScriptLoaded { strategy, .. } => {
-                self.versions.retain(|(loaded, _)| loaded.strategy != strategy);
-                self.versions.extend(Loaded::of(&record).map(|loaded| (loaded, Vec::new())));
-            }
-            Record::Params { strategy, values } => self.set_params(strategy, values),
             Record::RunEnded { reason, .. } => self.reason = Some(reason),
             // Entries before the snapshot are in it; what is left says nothing of the state.
             Record::Entry(_)
             | Record::RunStarted { .. }
+            | Record::ScriptLoaded { .. }
+            | Record::Params { .. }
             | Record::Limits { .. }
             | Record::IdLease { .. }
             | Record::Snapshot { .. }
             | Record::Gap { .. } => {}
         }
         Ok(())
-    }
-
-    fn set_params(&mut self, strategy: StrategyId, values: Vec<(String, Value)>) {
-        let own = self.versions.iter_mut().find(|(loaded, _)| loaded.strategy == strategy);
-        if let Some((_, params)) = own {
-            *params = values;
-        }
     }
 
     fn repeat(&mut self, entry: &Entry) -> Result<(), RecoveryError> {
