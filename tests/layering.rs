@@ -15,8 +15,10 @@ struct Rule {
 fn rules() -> BTreeMap<&'static str, Rule> {
     const CORE: &[&str] = &["arrayvec", "rust_decimal", "thiserror"];
     const SIM: &[&str] = &["tercel-core", "tercel-indicators"];
-    const RUNTIME: &[&str] = &["tercel-core", "tercel-script", "tercel-sim", "tercel-store"];
+    const RUNTIME: &[&str] =
+        &["tercel-adapters", "tercel-core", "tercel-script", "tercel-sim", "tercel-store"];
     const ROOT: &[&str] = &[
+        "tercel-adapters",
         "tercel-core",
         "tercel-indicators",
         "tercel-runtime",
@@ -25,6 +27,7 @@ fn rules() -> BTreeMap<&'static str, Rule> {
         "tercel-store",
     ];
     BTreeMap::from([
+        ("tercel-adapters", Rule { ours: &["tercel-core"], foreign: None }),
         ("tercel-core", Rule { ours: &[], foreign: Some(CORE) }),
         ("tercel-indicators", Rule { ours: &[], foreign: Some(&["ta-lib", "thiserror"]) }),
         ("tercel-sim", Rule { ours: SIM, foreign: Some(CORE) }),

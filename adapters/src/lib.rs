@@ -1,0 +1,25 @@
+//! Real venues: one module per venue over one [`Protocol`] without I/O, the connections that carry
+//! it, and what is the same for all of them.
+//!
+//! The way of a message: a transport reads a frame and stamps it, a [`Protocol`] decodes it into an
+//! [`Outbox`] (market events for the engine, [`News`] of orders for the gateway, frames and calls to
+//! send), and the driver sends what is there. Nothing in a protocol has a socket or a clock, so the
+//! same code runs behind a busy-polled socket, behind tokio, and in a test with a virtual clock.
+
+mod capabilities;
+mod client_id;
+mod error;
+mod listing;
+mod protocol;
+mod venue;
+
+pub use capabilities::{Capabilities, Support};
+pub use client_id::{ClientIds, OrderKey};
+pub use error::{ErrorKind, Reaction, VenueError};
+pub use listing::Listing;
+pub use protocol::{
+    Answer, Call, CallAnswer, CallId, CallOutcome, Cost, DecodeError, EncodeError, FillCursor,
+    FillNews, Frame, Holding, Method, News, OrderNews, OrderStatus, OutFrame, Outbox, PositionNews,
+    Priority, Protocol, Request, RequestId, Tagged, VenueText,
+};
+pub use venue::{Connection, Environment, Purpose, Topic, TopicKind, Venue};
