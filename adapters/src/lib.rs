@@ -8,18 +8,28 @@
 
 mod capabilities;
 mod client_id;
+mod clock;
+mod credentials;
 mod error;
+mod limits;
 mod listing;
 mod protocol;
+mod reference;
 mod venue;
 
 pub use capabilities::{Capabilities, Support};
 pub use client_id::{ClientIds, OrderKey};
+pub use clock::ClockOffset;
+pub use credentials::{AccountSetup, Credentials, KeyError, OrderEntry};
 pub use error::{ErrorKind, Reaction, VenueError};
+pub use limits::{Limit, LimitKind, LimitScope, Usage};
 pub use listing::Listing;
 pub use protocol::{
     Answer, Call, CallAnswer, CallId, CallOutcome, Cost, DecodeError, EncodeError, FillCursor,
     FillNews, Frame, Holding, Method, News, OrderNews, OrderStatus, OutFrame, Outbox, PositionNews,
     Priority, Protocol, Request, RequestId, Tagged, VenueText,
 };
-pub use venue::{Connection, Environment, Purpose, Topic, TopicKind, Venue};
+pub use reference::{
+    Aggregate, Candle, CandleQuery, Listed, ListedInstrument, TradesFrom, TradesQuery,
+};
+pub use venue::{Connection, Environment, Manners, Purpose, Topic, TopicKind, Venue};

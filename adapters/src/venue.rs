@@ -1,9 +1,13 @@
 //! What makes up a venue: its addresses, its connections, its words.
 
-use tercel_core::InstrumentId;
+use tercel_core::{InstrumentId, Nanos};
 
 use crate::capabilities::Capabilities;
-use crate::protocol::Protocol;
+use crate::credentials::{AccountSetup, KeyError};
+use crate::limits::{Limit, Usage};
+use crate::listing::Listing;
+use crate::protocol::{Call, CallId, DecodeError, Protocol};
+use crate::reference::{Aggregate, Candle, CandleQuery, Listed, TradesQuery};
 
 /// Which of a venue's installations.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,6 +73,19 @@ pub struct Connection {
     pub address: Box<dyn Fn() -> Option<String> + Send>,
     /// What is said on it.
     pub protocol: Box<dyn Protocol>,
+    /// What the venue asks of who holds it.
+    pub manners: Manners,
+}
+
+/// What a venue asks of who holds a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Manners {
+    /// Messages that may be sent in a second.
+    pub messages_per_s: u32,
+    /// Age in seconds at which it is better opened anew: the venue cuts it some time later.
+    pub max_age_s: u32,
+    /// Silence in seconds, pings of the venue included, after which it is dead.
+    pub silence_s: u32,
 }
 
 impl std::fmt::Debug for Connection {
@@ -77,7 +94,10 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// A venue. One value serves all accounts and connections.
+/// A venue, or one of its products. One value serves all accounts and connections.
+///
+/// The calls that it makes are for whoever holds a REST connection; their answers' bodies come
+/// back to the `parse_*` beside them.
 pub trait Venue: Send + Sync {
     /// Returns the venue's name in lower case, such as `binance`.
     fn name(&self) -> &'static str;
@@ -85,6 +105,62 @@ pub trait Venue: Send + Sync {
     /// Returns what the venue can do.
     fn capabilities(&self) -> &Capabilities;
 
+    /// Returns the budgets that the venue grants as far as is known beforehand; those that
+    /// [`parse_instruments`](Self::parse_instruments) returns take their place.
+    fn limits(&self) -> Vec<Limit>;
+
+    /// Returns what a header of a REST answer says about a budget; `None` for other headers.
+    fn usage(&self, header: &str, value: &str) -> Option<Usage>;
+
     /// Returns the connections that carry these topics, as few as the venue's limits allow.
-    fn market(&self, topics: &[Topic]) -> Vec<Connection>;
+    fn market(&self, listing: &Listing, topics: &[Topic]) -> Vec<Connection>;
+
+    /// Returns the connections of an account.
+    ///
+    /// # Errors
+    ///
+    /// If the account's key is none for this venue.
+    fn account(&self, listing: &Listing, setup: &AccountSetup)
+    -> Result<Vec<Connection>, KeyError>;
+
+    /// Asks for the venue's time.
+    fn server_time(&self, id: CallId) -> Call;
+
+    /// Returns the venue's time when it answered.
+    ///
+    /// # Errors
+    ///
+    /// If the body is not an answer to that.
+    fn parse_server_time(&self, body: &[u8]) -> Result<Nanos, DecodeError>;
+
+    /// Asks for all instruments and limits.
+    fn instruments(&self, id: CallId) -> Call;
+
+    /// Returns what is listed.
+    ///
+    /// # Errors
+    ///
+    /// If the body is not an answer to that. Single instruments that cannot be understood are
+    /// left out and counted.
+    fn parse_instruments(&self, body: &[u8]) -> Result<Listed, DecodeError>;
+
+    /// Asks for a page of candles.
+    fn candles(&self, id: CallId, query: &CandleQuery<'_>) -> Call;
+
+    /// Returns the candles of a page, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// If the body is not an answer to that.
+    fn parse_candles(&self, body: &[u8]) -> Result<Vec<Candle>, DecodeError>;
+
+    /// Asks for a page of trades.
+    fn trades(&self, id: CallId, query: &TradesQuery<'_>) -> Call;
+
+    /// Returns the trades of a page, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// If the body is not an answer to that.
+    fn parse_trades(&self, body: &[u8]) -> Result<Vec<Aggregate>, DecodeError>;
 }

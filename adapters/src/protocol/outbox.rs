@@ -3,6 +3,7 @@
 use tercel_core::Event;
 
 use super::{Call, Cost, News};
+use crate::limits::Usage;
 
 /// What a protocol wants sent and told. One is used over and over, so a message costs no allocation
 /// once the buffers have grown.
@@ -14,6 +15,8 @@ pub struct Outbox {
     pub news: Vec<News>,
     /// Calls over REST.
     pub calls: Vec<Call>,
+    /// What the venue said about its budgets.
+    pub usage: Vec<Usage>,
     /// Why the connection is to be closed and opened anew, if it is.
     pub reconnect: Option<&'static str>,
     bytes: Vec<u8>,
@@ -58,6 +61,7 @@ impl Outbox {
         self.events.is_empty()
             && self.news.is_empty()
             && self.calls.is_empty()
+            && self.usage.is_empty()
             && self.frames.is_empty()
             && self.reconnect.is_none()
     }
