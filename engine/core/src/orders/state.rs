@@ -248,6 +248,10 @@ impl Order {
             }
             ReportKind::ReplaceRejected(reason) => {
                 self.pending.replace.take().ok_or(ReportRefusal::Stale)?;
+                // While the larger quantity was possible, being filled to the old one ended nothing.
+                if self.filled.0 >= self.spec.qty.0 {
+                    self.end(OrderState::Filled);
+                }
                 Ok(Change::ReplaceRejected(reason))
             }
             ReportKind::Triggered => {
@@ -423,6 +427,19 @@ mod tests {
         order.apply(&fill(3)).unwrap();
         order.apply(&ReportKind::Replaced { price: Price(99), qty: Quantity(2) }).unwrap();
         assert_eq!((order.state, order.spec.qty), (OrderState::Filled, Quantity(3)));
+    }
+
+    /// A venue fills an order whole and then refuses to enlarge it: nothing else is said about it,
+    /// so an order that stayed open here would stay for ever, with nothing left to fill.
+    #[test]
+    fn a_refused_enlargement_ends_an_order_that_is_filled_whole() {
+        let mut order = order(5);
+        order.apply(&ACCEPTED).unwrap();
+        order.replace_sent(Replacement { price: Price(101), qty: Quantity(8) });
+        order.apply(&fill(5)).unwrap();
+        assert_eq!(order.state, OrderState::Open);
+        order.apply(&ReportKind::ReplaceRejected(RejectReason::UnknownOrder)).unwrap();
+        assert_eq!(order.state, OrderState::Filled);
     }
 
     #[test]
