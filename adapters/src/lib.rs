@@ -11,6 +11,7 @@ mod client_id;
 mod clock;
 mod credentials;
 mod error;
+mod gateway;
 mod limits;
 mod listing;
 mod protocol;
@@ -22,6 +23,10 @@ pub use client_id::{ClientIds, OrderKey};
 pub use clock::ClockOffset;
 pub use credentials::{AccountSetup, Credentials, KeyError, OrderEntry};
 pub use error::{ErrorKind, Reaction, VenueError};
+pub use gateway::{
+    DifferencePolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut, OrphanPolicy,
+    ReplaceStyle,
+};
 pub use limits::{Limit, LimitKind, LimitScope, Usage};
 pub use listing::Listing;
 pub use protocol::{

@@ -1,0 +1,311 @@
+//! Between the engine's orders and a venue's words: what is in flight, what is not known, and how it
+//! is found out.
+//!
+//! A gateway belongs to one account. It turns the engine's requests into [`Request`]s, [`News`] into
+//! execution reports, and keeps three promises whatever gets lost on the way:
+//!
+//! - An order is sent once. A request without an answer is never repeated: the order is asked for by
+//!   its name until the venue has said how it stands. "No such order" is believed only once the
+//!   venue's receive window and a grace period have passed, so that it cannot still be on its way.
+//! - The engine hears of an order's end only after all of its executions. A venue that says "filled
+//!   5" while executions of 3 have come is asked for the others, each of which counts once.
+//! - A wish to withdraw stays until the order is over or the venue has refused it for good.
+//!
+//! No I/O and no clock: time comes with each call.
+
+mod answers;
+mod ledger;
+mod news;
+mod notice;
+mod options;
+mod order;
+mod reconcile;
+mod requests;
+mod timer;
+mod trades;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tercel_core::{
+    AccountId, ClientOrderId, Event, ExecutionReport, InstrumentId, Nanos, Order, Quantity,
+    ReportKind, State,
+};
+
+use self::ledger::Ledger;
+pub use self::notice::GatewayNotice;
+pub use self::options::{DifferencePolicy, GatewayOptions, OrphanPolicy, ReplaceStyle};
+use self::order::Tracked;
+use self::reconcile::Reconciliation;
+use self::trades::Trades;
+use crate::client_id::OrderKey;
+use crate::listing::Listing;
+use crate::protocol::{News, Request, RequestId, Tagged, VenueText};
+
+/// What a gateway wants done and told. Used over and over.
+#[derive(Debug, Default)]
+pub struct GatewayOut {
+    /// For the engine, in order.
+    pub events: Vec<Event>,
+    /// For the account's protocols, in order.
+    pub requests: Vec<Tagged>,
+    /// For people.
+    pub notices: Vec<GatewayNotice>,
+}
+
+/// One account's orders at one venue.
+#[derive(Debug)]
+pub struct Gateway {
+    account: AccountId,
+    listing: Listing,
+    options: GatewayOptions,
+    /// Orders that are not settled.
+    orders: BTreeMap<ClientOrderId, Tracked>,
+    /// Orders that were settled lately: late words about them are no surprise.
+    ended: Ended,
+    flights: BTreeMap<RequestId, Flight>,
+    n_requests: u64,
+    trades: Trades,
+    ledger: Ledger,
+    fill_queries: BTreeMap<InstrumentId, FillQuery>,
+    reconciliation: Reconciliation,
+    is_online: bool,
+    /// When the account was taken over: executions before it are in the ledger already.
+    began_at: Nanos,
+}
+
+/// A request without an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Flight {
+    purpose: Purpose,
+    sent_at: Nanos,
+    /// Whether its time has passed; an answer is still welcome.
+    is_overdue: bool,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Purpose {
+    Place(ClientOrderId),
+    Cancel(ClientOrderId),
+    Amend(ClientOrderId),
+    Swap(ClientOrderId),
+    Withdraw(ClientOrderId),
+    Query(OrderKey),
+    History(ClientOrderId, InstrumentId),
+    OrphanCancel,
+    Fills(InstrumentId),
+    OpenOrders,
+    Holdings,
+    Positions,
+}
+
+/// Executions of an instrument that are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct FillQuery {
+    /// Everything before is known.
+    since: Nanos,
+    /// When they are asked for next; `None` if nothing is missing.
+    next_at: Option<Nanos>,
+    pause_ns: i64,
+    in_flight: Option<RequestId>,
+}
+
+/// Orders settled lately, the oldest forgotten first.
+#[derive(Debug, Default)]
+struct Ended {
+    /// With when they were settled.
+    ids: BTreeMap<ClientOrderId, Nanos>,
+    order: VecDeque<ClientOrderId>,
+}
+
+/// Settled orders that are remembered.
+const ENDED_MAX: usize = 16_384;
+
+impl Ended {
+    fn insert(&mut self, id: ClientOrderId, now: Nanos) {
+        if self.ids.insert(id, now).is_none() {
+            self.order.push_back(id);
+        }
+        if self.order.len() > ENDED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+    }
+}
+
+impl Gateway {
+    /// Returns the gateway of an account whose state the engine begins with: its working orders are
+    /// in doubt until the venue has spoken.
+    #[must_use]
+    pub fn new(
+        account: AccountId,
+        listing: Listing,
+        options: GatewayOptions,
+        state: &State,
+        now: Nanos,
+    ) -> Self {
+        let own = &state.accounts[account.index()];
+        let holdings = own.balances.iter().map(|balance| balance.total).collect();
+        let positions: Vec<Quantity> =
+            own.scope.positions.iter().map(|position| position.qty).collect();
+        let mut gateway = Self {
+            account,
+            options,
+            orders: BTreeMap::new(),
+            ended: Ended::default(),
+            flights: BTreeMap::new(),
+            n_requests: 0,
+            trades: Trades::default(),
+            fill_queries: BTreeMap::new(),
+            reconciliation: Reconciliation::default(),
+            is_online: false,
+            began_at: now,
+            ledger: Ledger::default(),
+            listing,
+        };
+        for instrument in gateway.listing.instruments() {
+            let id = instrument.id;
+            if positions.get(id.index()).is_some_and(|qty| !qty.is_zero()) {
+                gateway
+                    .fill_queries
+                    .insert(id, FillQuery::new(now.plus(-gateway.options.fill_overlap_ns)));
+            }
+        }
+        gateway.ledger = Ledger::new(holdings, positions);
+        // Executions that the engine has counted: asked for again, they are nothing new.
+        let orders = state.image().orders;
+        for known in orders.working.iter().flatten().chain(&orders.ended) {
+            for trade_id in &known.trade_ids {
+                gateway.trades.insert(known.order.spec.instrument, *trade_id);
+            }
+        }
+        for order in state.orders.all_working().filter(|order| order.account == account) {
+            gateway.take_over(order, now);
+        }
+        gateway
+    }
+
+    /// Returns whether the account's stream is up.
+    #[must_use]
+    pub const fn is_online(&self) -> bool {
+        self.is_online
+    }
+
+    /// Returns how many orders are not settled, and of how many of them it is not known how they
+    /// stand.
+    #[must_use]
+    pub fn n_orders(&self) -> (usize, usize) {
+        (self.orders.len(), self.orders.values().filter(|own| own.doubt.is_some()).count())
+    }
+
+    /// Returns whether something is under way that is worth waiting for at the end.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.orders.values().any(|own| {
+            own.placing.is_some()
+                || own.cancel.is_some()
+                || own.change.is_some()
+                || own.doubt.is_some()
+        })
+    }
+
+    /// Takes what the venue tells.
+    pub fn news(&mut self, news: &News, received_at: Nanos, out: &mut GatewayOut) {
+        match news {
+            News::Online => self.online(received_at, out),
+            News::Offline => self.offline(received_at, out),
+            News::Answered { request, outcome } => {
+                self.answered(*request, outcome, received_at, out);
+            }
+            News::Order(order) => self.on_order(order, received_at, out),
+            News::Fill(fill) => self.on_fill(fill, received_at, out),
+            // Absolute amounts race with the fills that they contain: they only say that it is time
+            // to compare.
+            News::Holding(_) | News::Position(_) => self.compare_soon(received_at),
+        }
+    }
+
+    /// An order that an earlier process left: nobody knows what became of it meanwhile.
+    fn take_over(&mut self, order: &Order, now: Nanos) {
+        let spec = order.spec;
+        let mut own = Tracked::new(order.id, spec, order.created_at);
+        own.told_accepted = order.acknowledged;
+        own.filled = order.filled;
+        own.is_form_known = self.options.replace == ReplaceStyle::Amend;
+        own.is_waiting = !order.triggered;
+        own.told_unknown = true;
+        if order.pending.cancel {
+            own.cancel = Some(order::Withdrawal { request: None, sent_at: now });
+        }
+        if let Some(replacement) = order.pending.replace {
+            own.change = Some(order::Change {
+                price: replacement.price,
+                qty: replacement.qty,
+                stage: order::Stage::Unanswered,
+                sent_at: now,
+            });
+        }
+        own.doubt(now, &self.options);
+        let query = self.fill_queries.entry(spec.instrument).or_insert_with(|| FillQuery::new(now));
+        query.since = query.since.min(order.created_at.plus(-self.options.fill_overlap_ns));
+        self.orders.insert(order.id, own);
+    }
+
+    fn request(
+        &mut self,
+        purpose: Purpose,
+        request: Request,
+        now: Nanos,
+        out: &mut GatewayOut,
+    ) -> RequestId {
+        self.n_requests += 1;
+        let id = RequestId(self.n_requests);
+        self.flights.insert(id, Flight { purpose, sent_at: now, is_overdue: false });
+        out.requests.push(Tagged { id, request });
+        id
+    }
+
+    fn report(
+        &self,
+        order: ClientOrderId,
+        instrument: InstrumentId,
+        times: (Nanos, Nanos),
+        kind: ReportKind,
+        out: &mut GatewayOut,
+    ) {
+        out.events.push(Event::Execution(ExecutionReport {
+            order,
+            account: self.account,
+            instrument,
+            venue_at: times.0,
+            received_at: times.1,
+            kind,
+        }));
+    }
+
+    /// Forgets an order that the engine has heard the end of.
+    fn settle(&mut self, id: ClientOrderId, now: Nanos, out: &mut GatewayOut) {
+        if let Some(own) = self.orders.remove(&id) {
+            self.ended.insert(id, now);
+            if own.told_unknown {
+                let n_questions = own.doubt.map_or(0, |doubt| doubt.n_questions);
+                out.notices.push(GatewayNotice::Settled { order: id, n_questions });
+            }
+        }
+    }
+}
+
+impl FillQuery {
+    const fn new(since: Nanos) -> Self {
+        Self { since, next_at: None, pause_ns: 0, in_flight: None }
+    }
+}
+
+/// Returns the venue's number as the engine keeps it: zero where it is no number.
+fn number(text: &VenueText) -> u64 {
+    text.parse().unwrap_or(0)
+}

@@ -1,0 +1,295 @@
+//! What the venue tells of orders and executions.
+
+use tercel_core::{
+    ClientOrderId, Event, ExecutionReport, Fill, Nanos, OrderSpec, Quantity, RejectReason,
+    ReportKind,
+};
+
+use super::order::{Stage, Tracked};
+use super::{Gateway, GatewayNotice, GatewayOut, OrphanPolicy, Purpose, number};
+use crate::protocol::{FillNews, OrderNews, OrderStatus, Request};
+
+impl Gateway {
+    pub(super) fn on_order(&mut self, news: &OrderNews, now: Nanos, out: &mut GatewayOut) {
+        let Some(key) = news.key else { return };
+        let Some(own) = self.orders.get_mut(&key.id) else {
+            if !self.ended.ids.contains_key(&key.id) {
+                self.orphan(news, now, out);
+            }
+            return;
+        };
+        if key.revision == own.key.revision + 1 && own.is_swapping() {
+            self.promote(key.id, (news.venue_at, now), out);
+        }
+        let Some(own) = self.orders.get_mut(&key.id) else { return };
+        if key.revision > own.key.revision && own.is_form_known {
+            // A form that this process does not know of.
+            own.is_form_known = false;
+            own.doubt(now, &self.options);
+        }
+        if key.revision != own.key.revision || !own.is_form_known {
+            // An earlier form says nothing, and what the present one is has to be found out first.
+            return;
+        }
+        let id = key.id;
+        let instrument = own.spec.instrument;
+        let times = (news.venue_at, now);
+        if own.venue_order_id.is_empty() {
+            own.venue_order_id = news.venue_order_id;
+        }
+        own.filled_at_venue = own.filled_at_venue.max(news.filled);
+        let mut reports = Vec::new();
+        if news.status != OrderStatus::Rejected {
+            if !std::mem::replace(&mut own.told_accepted, true) {
+                let venue_order_id = number(&news.venue_order_id);
+                reports.push(ReportKind::Accepted { venue_order_id });
+            }
+            if own.is_waiting && news.status != OrderStatus::Waiting && !is_withdrawn(news) {
+                own.is_waiting = false;
+                reports.push(ReportKind::Triggered);
+            }
+            reports.extend(own.end_change(news));
+        }
+        if news.status.is_over() {
+            own.end = Some(news.status);
+        }
+        let lacks_fills = own.lacks_fills();
+        for kind in reports {
+            self.report(id, instrument, times, kind, out);
+        }
+        if lacks_fills {
+            self.want_fills(instrument, now);
+        }
+        self.finish(id, times, out);
+        // A wish to withdraw that waited for a change to end.
+        if self.is_online {
+            self.send_cancel(id, now, out);
+        }
+    }
+
+    /// A working order with our prefix that is not tracked.
+    pub(super) fn orphan(&mut self, news: &OrderNews, now: Nanos, out: &mut GatewayOut) {
+        let Some(key) = news.key else { return };
+        if news.status.is_over() {
+            return;
+        }
+        // Told once; its cancel is repeated by the next comparison, should it get lost.
+        let canceling = self.options.orphan == OrphanPolicy::Cancel;
+        let instrument = news.instrument;
+        out.notices.push(GatewayNotice::Orphan { order: key.id, instrument, canceling });
+        if canceling {
+            let venue_order_id = news.venue_order_id;
+            let request = Request::Cancel { key, venue_order_id, instrument };
+            self.request(Purpose::OrphanCancel, request, now, out);
+        }
+    }
+
+    pub(super) fn on_fill(&mut self, fill: &FillNews, now: Nanos, out: &mut GatewayOut) {
+        let key = fill.key.or_else(|| {
+            let own = self.orders.values().find(|own| {
+                own.spec.instrument == fill.instrument && own.venue_order_id == fill.venue_order_id
+            });
+            own.map(|own| own.key)
+        });
+        if fill.venue_at < self.began_at && key.is_none_or(|key| !self.orders.contains_key(&key.id))
+        {
+            // Before the account was taken over: in its holdings already.
+            return;
+        }
+        if !self.trades.insert(fill.instrument, fill.trade_id) {
+            return;
+        }
+        let Some(key) = key else {
+            let qty = Quantity(fill.qty.0 * fill.side.sign());
+            let instrument = fill.instrument;
+            out.notices.push(GatewayNotice::ForeignFill { instrument, qty });
+            return;
+        };
+        let id = key.id;
+        if let Some(own) = self.orders.get(&id)
+            && key.revision == own.key.revision + 1
+            && own.is_swapping()
+        {
+            self.promote(id, (fill.venue_at, now), out);
+        }
+        if let Some(instrument) = self.listing.instrument(fill.instrument) {
+            self.ledger.book(instrument, fill);
+        }
+        if fill.fee_asset.is_none() && !fill.fee.is_zero() {
+            let venue_order_id = fill.venue_order_id;
+            out.notices.push(GatewayNotice::FeeNotBooked { venue_order_id, fee: fill.fee });
+        }
+        let instrument = fill.instrument;
+        let quote = self.listing.instrument(instrument).map(|own| own.spec.quote);
+        let kind = ReportKind::Fill(Fill {
+            trade_id: fill.trade_id,
+            price: fill.price,
+            qty: fill.qty,
+            role: fill.role,
+            fee: if fill.fee_asset.is_some() { fill.fee } else { rust_decimal::Decimal::ZERO },
+            fee_asset: fill.fee_asset.or(quote).unwrap_or_default(),
+        });
+        out.events.push(Event::Execution(ExecutionReport {
+            order: id,
+            account: self.account,
+            instrument,
+            venue_at: fill.venue_at,
+            received_at: now,
+            kind,
+        }));
+        let Some(own) = self.orders.get_mut(&id) else { return };
+        own.filled += fill.qty;
+        if own.is_form_known && key.revision < own.key.revision {
+            let least = Quantity(own.filled.0 - own.filled_at_venue.0);
+            own.filled_before = own.filled_before.max(least);
+        } else if own.is_form_known {
+            let least = Quantity(own.filled.0 - own.filled_before.0);
+            own.filled_at_venue = own.filled_at_venue.max(least);
+        }
+        let is_whole = own.filled.0 >= own.spec.qty.0;
+        if is_whole && own.change.is_none() && own.end.is_none() {
+            own.end = Some(OrderStatus::Filled);
+        }
+        self.finish(id, (fill.venue_at, now), out);
+    }
+
+    /// The next form of an order is at the venue: the swap has worked.
+    pub(super) fn promote(
+        &mut self,
+        id: ClientOrderId,
+        times: (Nanos, Nanos),
+        out: &mut GatewayOut,
+    ) {
+        let Some(own) = self.orders.get_mut(&id) else { return };
+        let Some(change) = own.change.take() else { return };
+        own.next_form(times.1);
+        own.spec.kind = own.spec.kind.with_limit_price(change.price);
+        own.spec.qty = change.qty;
+        own.sent_at = change.sent_at;
+        if let Some(doubt) = &mut own.doubt {
+            doubt.asks_next = false;
+        }
+        let kind = ReportKind::Replaced { price: change.price, qty: change.qty };
+        let instrument = own.spec.instrument;
+        self.report(id, instrument, times, kind, out);
+    }
+
+    /// Tells the engine that an order is over, once it is and all of its executions have come; or
+    /// places its next form, where it was withdrawn for that.
+    pub(super) fn finish(
+        &mut self,
+        id: ClientOrderId,
+        times: (Nanos, Nanos),
+        out: &mut GatewayOut,
+    ) {
+        let Some(own) = self.orders.get_mut(&id) else { return };
+        let Some(end) = own.end else { return };
+        if own.lacks_fills() || own.is_swapping() {
+            return;
+        }
+        let instrument = own.spec.instrument;
+        let change = own.change;
+        if let (OrderStatus::Canceled, Some(change), None) = (end, change, own.cancel)
+            && matches!(change.stage, Stage::Withdrawing(_))
+        {
+            if change.qty.0 > own.filled.0 {
+                self.place_next(id, times.1, out);
+                return;
+            }
+            // Filled to what was wanted while it was being withdrawn.
+            let kind = ReportKind::Replaced { price: change.price, qty: change.qty };
+            self.report(id, instrument, times, kind, out);
+            self.settle(id, times.1, out);
+            return;
+        }
+        if change.is_some() {
+            let kind = ReportKind::ReplaceRejected(RejectReason::UnknownOrder);
+            self.report(id, instrument, times, kind, out);
+        }
+        let was_seen = own_was_seen(self.orders.get(&id));
+        let kind = match end {
+            OrderStatus::Filled => None,
+            OrderStatus::Canceled => Some(ReportKind::Canceled),
+            OrderStatus::Expired => Some(ReportKind::Expired),
+            OrderStatus::Rejected if was_seen => Some(ReportKind::Canceled),
+            OrderStatus::Rejected => Some(ReportKind::Rejected(RejectReason::Other)),
+            OrderStatus::Waiting | OrderStatus::Open => return,
+        };
+        if let Some(kind) = kind {
+            self.report(id, instrument, times, kind, out);
+        }
+        self.settle(id, times.1, out);
+    }
+
+    fn place_next(&mut self, id: ClientOrderId, now: Nanos, out: &mut GatewayOut) {
+        let Some(own) = self.orders.get_mut(&id) else { return };
+        let Some(change) = &mut own.change else { return };
+        change.stage = Stage::Placing;
+        let (price, qty) = (change.price, change.qty);
+        own.next_form(now);
+        let spec = OrderSpec {
+            kind: own.spec.kind.with_limit_price(price),
+            qty: Quantity(qty.0 - own.filled_before.0),
+            ..own.spec
+        };
+        let request = Request::Place { key: own.key, spec };
+        let request = self.request(Purpose::Place(id), request, now, out);
+        if let Some(own) = self.orders.get_mut(&id) {
+            own.placing = Some(request);
+        }
+    }
+}
+
+fn own_was_seen(own: Option<&Tracked>) -> bool {
+    own.is_some_and(|own| own.told_accepted || own.filled.0 > 0)
+}
+
+/// A conditional order that ended without a fill may have ended untriggered.
+fn is_withdrawn(news: &OrderNews) -> bool {
+    news.status.is_over() && news.filled.is_zero()
+}
+
+impl Tracked {
+    /// Returns whether the venue may be working the next form already.
+    pub(super) const fn is_swapping(&self) -> bool {
+        match self.change {
+            Some(change) => match change.stage {
+                Stage::Swapping(_) => true,
+                Stage::Unanswered => matches!(self.doubt, Some(doubt) if doubt.asks_next),
+                Stage::Amending(_) | Stage::Withdrawing(_) | Stage::Placing => false,
+            },
+            None => false,
+        }
+    }
+
+    /// Begins the next form, of which nothing is known yet.
+    fn next_form(&mut self, now: Nanos) {
+        self.key = self.key.next();
+        self.venue_order_id.clear();
+        self.filled_before += self.filled_at_venue;
+        self.filled_at_venue = Quantity::ZERO;
+        self.end = None;
+        self.sent_at = now;
+        self.doubt = None;
+    }
+
+    /// Ends a change that the venue's word of the present form shows to be done.
+    fn end_change(&mut self, news: &OrderNews) -> Option<ReportKind> {
+        let change = self.change?;
+        let is_done = match change.stage {
+            Stage::Placing => true,
+            Stage::Amending(_) | Stage::Unanswered => {
+                news.kind.limit_price() == Some(change.price)
+                    && news.qty.0 + self.filled_before.0 == change.qty.0
+            }
+            Stage::Swapping(_) | Stage::Withdrawing(_) => false,
+        };
+        if !is_done {
+            return None;
+        }
+        self.change = None;
+        self.spec.kind = self.spec.kind.with_limit_price(change.price);
+        self.spec.qty = change.qty;
+        Some(ReportKind::Replaced { price: change.price, qty: change.qty })
+    }
+}

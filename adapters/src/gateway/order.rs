@@ -1,0 +1,159 @@
+//! One of our orders as the gateway knows it.
+
+use tercel_core::{ClientOrderId, Nanos, OrderSpec, Price, Quantity};
+
+use super::options::GatewayOptions;
+use crate::client_id::OrderKey;
+use crate::protocol::{OrderNews, OrderStatus, RequestId, VenueText};
+
+/// An order that is not settled yet.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Tracked {
+    /// Its name at the venue, in its present form.
+    pub(super) key: OrderKey,
+    /// The order as the engine has it: total quantity, over all forms.
+    pub(super) spec: OrderSpec,
+    pub(super) venue_order_id: VenueText,
+    /// When its present form was sent.
+    pub(super) sent_at: Nanos,
+    /// Whether the engine knows that the venue has it.
+    pub(super) told_accepted: bool,
+    /// Whether the engine knows that nobody knows.
+    pub(super) told_unknown: bool,
+    /// Whether its trigger is still waited for.
+    pub(super) is_waiting: bool,
+    /// Filled in all forms, as far as the executions have come.
+    pub(super) filled: Quantity,
+    /// Filled in earlier forms, by the venue's word.
+    pub(super) filled_before: Quantity,
+    /// Most that the venue has said to be filled in its present form.
+    pub(super) filled_at_venue: Quantity,
+    /// The request that places its present form, until answered.
+    pub(super) placing: Option<RequestId>,
+    /// The engine wants it withdrawn.
+    pub(super) cancel: Option<Withdrawal>,
+    /// The engine wants it changed.
+    pub(super) change: Option<Change>,
+    /// How it ended at the venue, until all executions have come.
+    pub(super) end: Option<OrderStatus>,
+    /// Whether its present form is known: an earlier process may have made more of them.
+    pub(super) is_form_known: bool,
+    /// What is not known about it.
+    pub(super) doubt: Option<Doubt>,
+}
+
+/// A wish to withdraw.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Withdrawal {
+    /// The request, until answered; `None` while it waits for a change to end.
+    pub(super) request: Option<RequestId>,
+    pub(super) sent_at: Nanos,
+}
+
+/// A wish to change price and quantity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Change {
+    pub(super) price: Price,
+    /// Total, over all forms.
+    pub(super) qty: Quantity,
+    pub(super) stage: Stage,
+    pub(super) sent_at: Nanos,
+}
+
+/// How far a change has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    /// The venue changes it in place.
+    Amending(RequestId),
+    /// The venue withdraws and places in one step.
+    Swapping(RequestId),
+    /// The old form is being withdrawn.
+    Withdrawing(RequestId),
+    /// The new form is being placed.
+    Placing,
+    /// Neither answer nor refusal came in time.
+    Unanswered,
+}
+
+/// An open question about an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Doubt {
+    /// From when on "no such order" is believed.
+    pub(super) decisive_at: Nanos,
+    pub(super) next_query_at: Nanos,
+    pub(super) pause_ns: i64,
+    pub(super) n_questions: u32,
+    pub(super) in_flight: Option<RequestId>,
+    /// Whether the next form is asked for instead of the present one: after a swap without answer.
+    pub(super) asks_next: bool,
+}
+
+impl Tracked {
+    pub(super) const fn new(id: ClientOrderId, spec: OrderSpec, now: Nanos) -> Self {
+        Self {
+            key: OrderKey::first(id),
+            spec,
+            venue_order_id: VenueText::new_const(),
+            sent_at: now,
+            told_accepted: false,
+            told_unknown: false,
+            is_waiting: spec.kind.trigger().is_some(),
+            filled: Quantity::ZERO,
+            filled_before: Quantity::ZERO,
+            filled_at_venue: Quantity::ZERO,
+            placing: None,
+            cancel: None,
+            change: None,
+            end: None,
+            is_form_known: true,
+            doubt: None,
+        }
+    }
+
+    /// Returns the order in its present form: what the venue was asked for.
+    pub(super) fn form(&self) -> OrderSpec {
+        OrderSpec { qty: Quantity(self.spec.qty.0 - self.filled_before.0), ..self.spec }
+    }
+
+    /// Returns whether executions are missing that the venue has told of.
+    pub(super) const fn lacks_fills(&self) -> bool {
+        self.filled.0 < self.filled_before.0 + self.filled_at_venue.0
+    }
+
+    /// Takes the last form that the venue's history shows, if it shows one, for the present one.
+    pub(super) fn adopt_form(&mut self, history: &[OrderNews]) {
+        let forms = || {
+            let own = history.iter().filter_map(|news| Some((news.key?, news)));
+            own.filter(|(key, _)| key.id == self.key.id)
+        };
+        if let Some((last, _)) = forms().max_by_key(|(key, _)| *key) {
+            let before = forms().filter(|(key, _)| *key < last);
+            self.filled_before = Quantity(before.map(|(_, news)| news.filled.0).sum());
+            self.filled_at_venue = Quantity::ZERO;
+            self.venue_order_id.clear();
+            self.key = last;
+        }
+        self.is_form_known = true;
+    }
+
+    /// Begins to ask how it stands, or asks sooner if it is being asked already.
+    pub(super) fn doubt(&mut self, now: Nanos, options: &GatewayOptions) {
+        let last_sent = [
+            Some(self.sent_at),
+            self.change.map(|change| change.sent_at),
+            self.cancel.map(|cancel| cancel.sent_at),
+        ];
+        let last_sent = last_sent.into_iter().flatten().max().unwrap_or(now);
+        let decisive_at = last_sent.plus(options.receive_window_ns + options.grace_ns);
+        let doubt = self.doubt.get_or_insert(Doubt {
+            decisive_at,
+            next_query_at: now,
+            pause_ns: options.query_min_ns,
+            n_questions: 0,
+            in_flight: None,
+            asks_next: false,
+        });
+        doubt.decisive_at = doubt.decisive_at.max(decisive_at);
+        doubt.next_query_at = doubt.next_query_at.min(now.plus(options.query_min_ns));
+    }
+}

@@ -1,0 +1,293 @@
+//! Comparing the venue's books with ours: at each connect, on a timer, and when something hints.
+//!
+//! First the open orders, holdings and positions are asked for, then the executions. If executions
+//! came to light meanwhile, the holdings may or may not contain them: the comparison proves nothing
+//! and is made again.
+
+use std::collections::BTreeSet;
+
+use rust_decimal::Decimal;
+use tercel_core::{
+    AccountItem, AccountUpdate, AssetId, Event, InstrumentId, Nanos, Price, Quantity,
+};
+
+use super::{DifferencePolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut, Purpose};
+use crate::client_id::OrderKey;
+use crate::error::VenueError;
+use crate::protocol::{Answer, FillCursor, Holding, OrderNews, PositionNews, Request};
+
+/// A comparison under way, and when the next one is due.
+#[derive(Debug)]
+pub(super) struct Reconciliation {
+    pub(super) next_at: Nanos,
+    state: Option<Comparison>,
+    n_tries: u32,
+}
+
+#[derive(Debug)]
+struct Comparison {
+    n_fills: u64,
+    n_orders: usize,
+    has_orders: bool,
+    holdings: Option<Vec<Holding>>,
+    positions: Option<Vec<PositionNews>>,
+    /// Instruments whose executions are still asked for.
+    fills_of: Option<BTreeSet<InstrumentId>>,
+}
+
+/// Comparisons that trading may upset before it is left to the next interval.
+const TRIES_MAX: u32 = 5;
+
+impl Default for Reconciliation {
+    fn default() -> Self {
+        Self { next_at: Nanos(i64::MAX), state: None, n_tries: 0 }
+    }
+}
+
+impl Reconciliation {
+    pub(super) fn stop(&mut self) {
+        self.state = None;
+    }
+
+    /// A question got no answer: it all begins anew a little later.
+    pub(super) fn failed(&mut self, now: Nanos, options: &GatewayOptions) {
+        if self.state.take().is_some() {
+            self.next_at = self.next_at.min(now.plus(options.query_min_ns * 4));
+        }
+    }
+}
+
+impl Gateway {
+    pub(super) fn online(&mut self, now: Nanos, out: &mut GatewayOut) {
+        self.is_online = true;
+        out.notices.push(GatewayNotice::Online);
+        self.reconciliation.n_tries = 0;
+        self.reconcile(now, out);
+    }
+
+    /// Compares the venue's books with ours now.
+    pub fn reconcile(&mut self, now: Nanos, out: &mut GatewayOut) {
+        let positions = (!self.options.has_positions).then(Vec::new);
+        self.reconciliation.state = Some(Comparison {
+            n_fills: self.ledger.n_fills,
+            n_orders: 0,
+            has_orders: false,
+            holdings: None,
+            positions,
+            fills_of: None,
+        });
+        self.reconciliation.next_at = self.after_interval(now);
+        self.request(Purpose::OpenOrders, Request::OpenOrders { instrument: None }, now, out);
+        self.request(Purpose::Holdings, Request::Balances, now, out);
+        if self.options.has_positions {
+            self.request(Purpose::Positions, Request::Positions, now, out);
+        }
+    }
+
+    pub(super) fn reconcile_on_time(&mut self, now: Nanos, out: &mut GatewayOut) {
+        if self.reconciliation.next_at <= now {
+            self.reconcile(now, out);
+        }
+    }
+
+    /// Something hints that the books may differ.
+    pub(super) fn compare_soon(&mut self, now: Nanos) {
+        let soon = now.plus(self.options.query_max_ns);
+        self.reconciliation.next_at = self.reconciliation.next_at.min(soon);
+    }
+
+    fn after_interval(&self, now: Nanos) -> Nanos {
+        match self.options.reconcile_interval_ns {
+            0 => Nanos(i64::MAX),
+            interval => now.plus(interval),
+        }
+    }
+
+    pub(super) fn open_orders_answered(
+        &mut self,
+        asked_at: Nanos,
+        outcome: &Result<Answer, VenueError>,
+        now: Nanos,
+        out: &mut GatewayOut,
+    ) {
+        let list = match outcome {
+            Ok(Answer::Orders(list)) => list,
+            Ok(_) => return,
+            Err(error) => {
+                let error = error.clone();
+                out.notices.push(GatewayNotice::QueryFailed { what: "open orders", error });
+                self.reconciliation.failed(now, &self.options);
+                return;
+            }
+        };
+        for news in list {
+            let ended_at = news.key.and_then(|key| self.ended.ids.get(&key.id).copied());
+            if ended_at.is_some_and(|ended_at| ended_at < asked_at) {
+                // The venue works it although it was over when we asked: whatever has gone wrong,
+                // nobody here watches it.
+                self.orphan(news, now, out);
+                continue;
+            }
+            self.on_order(news, now, out);
+            self.resolve(news, now, out);
+        }
+        self.doubt_absent(list, asked_at, now);
+        let n_foreign = list.iter().filter(|news| news.key.is_none()).count();
+        if n_foreign > 0 {
+            out.notices.push(GatewayNotice::Foreign { n_orders: n_foreign });
+        }
+        if let Some(state) = &mut self.reconciliation.state {
+            state.has_orders = true;
+            state.n_orders = list.len() - n_foreign;
+        }
+        self.next_stage(now, out);
+    }
+
+    /// Orders that we hold to be open and the venue does not list are asked for one by one.
+    fn doubt_absent(&mut self, list: &[OrderNews], asked_at: Nanos, now: Nanos) {
+        let present: BTreeSet<OrderKey> = list.iter().filter_map(|news| news.key).collect();
+        let options = &self.options;
+        for own in self.orders.values_mut() {
+            let was_there = own.sent_at < asked_at && own.placing.is_none();
+            if was_there && own.end.is_none() && !present.contains(&own.key) {
+                own.doubt(now, options);
+            }
+        }
+    }
+
+    pub(super) fn books_answered(
+        &mut self,
+        outcome: &Result<Answer, VenueError>,
+        now: Nanos,
+        out: &mut GatewayOut,
+    ) {
+        match (outcome, &mut self.reconciliation.state) {
+            (Ok(Answer::Holdings(list)), Some(state)) => state.holdings = Some(list.clone()),
+            (Ok(Answer::Positions(list)), Some(state)) => state.positions = Some(list.clone()),
+            (Ok(_), _) => return,
+            (Err(error), _) => {
+                let error = error.clone();
+                out.notices.push(GatewayNotice::QueryFailed { what: "holdings", error });
+                self.reconciliation.failed(now, &self.options);
+                return;
+            }
+        }
+        self.next_stage(now, out);
+    }
+
+    /// Asks for executions once orders, holdings and positions have come.
+    fn next_stage(&mut self, now: Nanos, out: &mut GatewayOut) {
+        let Some(state) = &mut self.reconciliation.state else { return };
+        let has_all = state.has_orders && state.holdings.is_some() && state.positions.is_some();
+        if !has_all || state.fills_of.is_some() {
+            return;
+        }
+        let instruments: BTreeSet<_> = self.fill_queries.keys().copied().collect();
+        state.fills_of = Some(instruments.clone());
+        for instrument in instruments {
+            let since = FillCursor::Since(self.fill_queries[&instrument].since);
+            self.ask_fills_from(instrument, since, now, out);
+        }
+        self.compare(now, out);
+    }
+
+    pub(super) fn reconcile_fills_done(
+        &mut self,
+        instrument: InstrumentId,
+        now: Nanos,
+        out: &mut GatewayOut,
+    ) {
+        if let Some(state) = &mut self.reconciliation.state
+            && let Some(fills_of) = &mut state.fills_of
+        {
+            fills_of.remove(&instrument);
+            self.compare(now, out);
+        }
+    }
+
+    /// Compares once everything has come.
+    fn compare(&mut self, now: Nanos, out: &mut GatewayOut) {
+        let is_complete = self
+            .reconciliation
+            .state
+            .as_ref()
+            .is_some_and(|state| state.fills_of.as_ref().is_some_and(BTreeSet::is_empty));
+        if !is_complete {
+            return;
+        }
+        let Some(state) = self.reconciliation.state.take() else { return };
+        let lacks_fills = self.orders.values().any(super::order::Tracked::lacks_fills);
+        if state.n_fills != self.ledger.n_fills || lacks_fills {
+            self.reconciliation.n_tries += 1;
+            if self.reconciliation.n_tries < TRIES_MAX {
+                let soon = now.plus(self.options.query_min_ns * 2);
+                self.reconciliation.next_at = self.reconciliation.next_at.min(soon);
+            }
+            return;
+        }
+        self.reconciliation.n_tries = 0;
+        let mut n_differences = 0;
+        for holding in state.holdings.iter().flatten() {
+            n_differences += usize::from(self.compare_holding(holding, now, out));
+        }
+        if self.options.has_positions {
+            let positions = state.positions.unwrap_or_default();
+            let listed: Vec<_> = self.listing.instruments().iter().map(|own| own.id).collect();
+            for instrument in listed {
+                let theirs = positions.iter().find(|own| own.instrument == instrument);
+                let (qty, price) =
+                    theirs.map_or((Quantity::ZERO, Price(0)), |own| (own.qty, own.price));
+                n_differences += usize::from(self.compare_position(instrument, qty, price, out));
+            }
+        }
+        let n_orders = state.n_orders;
+        out.notices.push(GatewayNotice::Reconciled { n_orders, n_differences });
+    }
+
+    fn compare_holding(&mut self, holding: &Holding, _now: Nanos, out: &mut GatewayOut) -> bool {
+        let Holding { asset, total: theirs, .. } = *holding;
+        let ours = self.ledger.holding(asset);
+        // Venues round to eight places; what differs less is their rounding of fees.
+        if (ours - theirs).abs() <= Decimal::new(1, 7) {
+            return false;
+        }
+        let adopted = self.options.difference == DifferencePolicy::Adopt;
+        out.notices.push(GatewayNotice::HoldingDiffers { asset, ours, theirs, adopted });
+        if adopted {
+            self.ledger.adopt_holding(asset, theirs);
+            self.tell(AccountItem::Balance { asset, total: theirs }, out);
+        }
+        true
+    }
+
+    fn compare_position(
+        &mut self,
+        instrument: InstrumentId,
+        theirs: Quantity,
+        price: Price,
+        out: &mut GatewayOut,
+    ) -> bool {
+        let ours = self.ledger.position(instrument);
+        if ours == theirs {
+            return false;
+        }
+        let adopted = self.options.difference == DifferencePolicy::Adopt;
+        out.notices.push(GatewayNotice::PositionDiffers { instrument, ours, theirs, adopted });
+        if adopted {
+            self.ledger.adopt_position(instrument, theirs);
+            self.tell(AccountItem::Position { instrument, qty: theirs, price }, out);
+        }
+        true
+    }
+
+    fn tell(&self, item: AccountItem, out: &mut GatewayOut) {
+        let update = AccountUpdate { account: self.account, item, last: true };
+        out.events.push(Event::Account(update));
+    }
+
+    /// Returns what an account should hold by our reckoning, for a comparison by hand.
+    #[must_use]
+    pub fn expected(&self, asset: AssetId) -> Decimal {
+        self.ledger.holding(asset)
+    }
+}

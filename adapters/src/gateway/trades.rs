@@ -1,0 +1,31 @@
+//! Executions that were counted: the only thing that tells a repeated one from a new one.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use tercel_core::InstrumentId;
+
+/// Executions that are remembered. Venues repeat the last minutes after a reconnect; a query reaches
+/// back as far as [`super::GatewayOptions::fill_overlap_ns`].
+const MAX: usize = 262_144;
+
+#[derive(Debug, Default)]
+pub(super) struct Trades {
+    known: BTreeSet<(InstrumentId, u64)>,
+    order: VecDeque<(InstrumentId, u64)>,
+}
+
+impl Trades {
+    /// Notes an execution; returns whether it is new.
+    pub(super) fn insert(&mut self, instrument: InstrumentId, trade_id: u64) -> bool {
+        if !self.known.insert((instrument, trade_id)) {
+            return false;
+        }
+        self.order.push_back((instrument, trade_id));
+        if self.order.len() > MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
