@@ -6,18 +6,26 @@
 //! send), and the driver sends what is there. Nothing in a protocol has a socket or a clock, so the
 //! same code runs behind a busy-polled socket, behind tokio, and in a test with a virtual clock.
 
+pub mod binance;
+mod book_sync;
 mod capabilities;
 mod client_id;
 mod clock;
 mod credentials;
 mod error;
 mod gateway;
+mod grid;
 mod limits;
 mod listing;
+mod normal;
+mod percent;
 mod protocol;
 mod reference;
+mod scan;
+mod symbols;
 mod venue;
 
+pub use book_sync::{BookSync, Change, Increment, SequenceRule, SnapshotAt, Step};
 pub use capabilities::{Capabilities, Support};
 pub use client_id::{ClientIds, OrderKey};
 pub use clock::ClockOffset;
@@ -27,6 +35,7 @@ pub use gateway::{
     DifferencePolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut, OrphanPolicy,
     ReplaceStyle,
 };
+pub use grid::Grid;
 pub use limits::{Limit, LimitKind, LimitScope, Usage};
 pub use listing::Listing;
 pub use protocol::{

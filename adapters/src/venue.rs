@@ -43,6 +43,8 @@ pub struct Topic {
 pub enum TopicKind {
     /// The book: a snapshot and increments.
     Book,
+    /// The best levels of the book, at least so many where the venue has it, whole each time.
+    Top(u8),
     /// Trades.
     Trades,
     /// Best bid and ask.

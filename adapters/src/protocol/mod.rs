@@ -46,7 +46,8 @@ pub trait Protocol: Send {
     ///
     /// # Errors
     ///
-    /// If it is not what the venue is known to send; nothing was changed by it then.
+    /// If it is not what the venue is known to send. Nothing was changed by it then, unless a book
+    /// can no longer be trusted for it, which the events tell.
     fn decode(
         &mut self,
         frame: Frame<'_>,

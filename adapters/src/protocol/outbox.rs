@@ -17,6 +17,9 @@ pub struct Outbox {
     pub calls: Vec<Call>,
     /// What the venue said about its budgets.
     pub usage: Vec<Usage>,
+    /// Levels left out because they are not on their instrument's grid: orders from before the
+    /// grid was changed.
+    pub n_off_grid: usize,
     /// Why the connection is to be closed and opened anew, if it is.
     pub reconnect: Option<&'static str>,
     bytes: Vec<u8>,

@@ -1,0 +1,112 @@
+//! Where the venue is to be found.
+
+use crate::venue::Environment;
+
+/// Which of the venue's markets.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Product {
+    /// Spot.
+    Spot,
+    /// Perpetual and dated futures margined in stable coins.
+    UsdMargined,
+}
+
+/// Addresses of a product.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Hosts {
+    /// Base of REST addresses.
+    pub(crate) rest: String,
+    /// Base of market streams.
+    pub(crate) streams: String,
+    /// The WebSocket API; `None` where there is none.
+    pub(crate) api: Option<String>,
+    /// Base of private streams with a listen key (futures).
+    pub(crate) private: String,
+}
+
+/// What a futures stream is reached under; spot has one base for all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Base {
+    /// Books and best quotes.
+    Public,
+    /// Trades, bars, mark prices.
+    Market,
+}
+
+impl Hosts {
+    pub(crate) fn new(product: Product, environment: &Environment) -> Self {
+        let of = |rest: &str, streams: &str, api: Option<&str>| Self {
+            rest: rest.to_owned(),
+            streams: streams.to_owned(),
+            api: api.map(str::to_owned),
+            private: streams.to_owned(),
+        };
+        match (product, environment) {
+            (Product::Spot, Environment::Production) => of(
+                "https://api.binance.com",
+                "wss://stream.binance.com:9443",
+                Some("wss://ws-api.binance.com:443/ws-api/v3"),
+            ),
+            (Product::Spot, Environment::Testnet) => of(
+                "https://testnet.binance.vision",
+                "wss://stream.testnet.binance.vision",
+                Some("wss://ws-api.testnet.binance.vision/ws-api/v3"),
+            ),
+            (Product::Spot, Environment::Demo) => of(
+                "https://demo-api.binance.com",
+                "wss://demo-stream.binance.com:9443",
+                Some("wss://demo-ws-api.binance.com/ws-api/v3"),
+            ),
+            (Product::UsdMargined, Environment::Production) => of(
+                "https://fapi.binance.com",
+                "wss://fstream.binance.com",
+                Some("wss://ws-fapi.binance.com/ws-fapi/v1"),
+            ),
+            (Product::UsdMargined, Environment::Testnet) => of(
+                "https://testnet.binancefuture.com",
+                "wss://fstream.binancefuture.com",
+                Some("wss://testnet.binancefuture.com/ws-fapi/v1"),
+            ),
+            // The venue names no WebSocket API for demo futures: orders go over REST.
+            (Product::UsdMargined, Environment::Demo) => {
+                of("https://demo-fapi.binance.com", "wss://fstream.binancefuture.com", None)
+            }
+            (_, Environment::Custom { rest, streams, private }) => {
+                let trim = |base: &String| base.trim_end_matches('/').to_owned();
+                let path = match product {
+                    Product::Spot => "/ws-api/v3",
+                    Product::UsdMargined => "/ws-fapi/v1",
+                };
+                // Either the whole address of the API or the base that its path belongs to.
+                let private = trim(private);
+                let api = match private.split_once("/ws-") {
+                    Some(_) => private.clone(),
+                    None => format!("{private}{path}"),
+                };
+                let private = private.split("/ws-").next().unwrap_or_default().to_owned();
+                Self { rest: trim(rest), streams: trim(streams), api: Some(api), private }
+            }
+        }
+    }
+
+    /// Returns the address of combined market streams.
+    pub(crate) fn market(&self, product: Product, base: Base) -> String {
+        let path = match (product, base) {
+            (Product::Spot, _) => "",
+            (Product::UsdMargined, Base::Public) => "/public",
+            (Product::UsdMargined, Base::Market) => "/market",
+        };
+        format!("{}{path}/stream", self.streams)
+    }
+}
+
+impl Product {
+    /// Returns the product's name as a venue.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Spot => "binance",
+            Self::UsdMargined => "binance-usdm",
+        }
+    }
+}

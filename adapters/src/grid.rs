@@ -1,0 +1,417 @@
+//! Between a venue's decimal texts and counts of ticks or lots: exact, without floats.
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+/// The steps of an instrument's prices or quantities.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Grid {
+    /// The step is `mantissa` times ten to the minus `scale`, with no zero at the mantissa's end.
+    mantissa: u64,
+    scale: u32,
+    /// The step in units of 1e-8; zero where it is no whole number of them.
+    eighths: u64,
+    /// One more than 2^64 divided by `eighths`, rounded down: division by multiplication.
+    inverse: u64,
+}
+
+/// Decimals that the quick way reads.
+const QUICK_DECIMALS: u32 = 8;
+/// Ten to the [`QUICK_DECIMALS`].
+const QUICK_ONE: u64 = 100_000_000;
+
+impl Grid {
+    /// Returns the grid of a step; `None` if it is not positive or has more than 18 digits.
+    #[must_use]
+    pub fn new(step: Decimal) -> Option<Self> {
+        let step = step.normalize();
+        let mantissa = u64::try_from(step.mantissa()).ok().filter(|digits| *digits > 0)?;
+        let scale = step.scale();
+        if mantissa > 10_u64.pow(18) {
+            return None;
+        }
+        let eighths = QUICK_DECIMALS
+            .checked_sub(scale)
+            .and_then(|missing| mantissa.checked_mul(10_u64.pow(missing)))
+            // Beyond, the quotient of a quick number would not be exact.
+            .filter(|eighths| *eighths < 1 << 40)
+            .unwrap_or(0);
+        let inverse = if eighths > 1 { u64::MAX / eighths + 1 } else { 0 };
+        Some(Self { mantissa, scale, eighths, inverse })
+    }
+
+    /// Returns the steps of a number at `at`, which is behind its opening quote, and the place
+    /// behind its closing one. `None` if it is not on the grid or not of the plain kind: up to
+    /// eight digits, a point and up to eight digits, with bytes to spare behind. Then
+    /// [`steps`](Self::steps) has the answer.
+    #[inline]
+    #[must_use]
+    pub fn quick(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+        let head = word(bytes, at)?;
+        let n_whole = first_of(head, b'.', b'"').unwrap_or(8);
+        let point = *bytes.get(at + n_whole)? == b'.';
+        if n_whole == 0 {
+            return None;
+        }
+        let whole = digits((head ^ ZEROS) << (64 - 8 * n_whole))?;
+        if !point {
+            let end = at + n_whole;
+            if bytes[end] != b'"' {
+                return None;
+            }
+            return Some((self.divide(whole * QUICK_ONE)?, end + 1));
+        }
+        let tail_at = at + n_whole + 1;
+        let tail = word(bytes, tail_at)?;
+        let (n_part, part) = match first(tail, b'"') {
+            Some(n) => (n, (tail ^ ZEROS) & !(u64::MAX << (8 * n))),
+            None if *bytes.get(tail_at + 8)? == b'"' => (8, tail ^ ZEROS),
+            None => return None,
+        };
+        let units = whole * QUICK_ONE + digits(part)?;
+        Some((self.divide(units)?, tail_at + n_part + 1))
+    }
+
+    /// Returns how many steps `units` of 1e-8 are.
+    #[inline]
+    fn divide(&self, units: u64) -> Option<i64> {
+        let steps = match self.eighths {
+            0 => return None,
+            1 => units,
+            // The product errs by less than one step, upwards, and only between steps: for a
+            // number on the grid it is exact, and for others the check below fails.
+            _ => u64::try_from((u128::from(units) * u128::from(self.inverse)) >> 64).ok()?,
+        };
+        (steps.wrapping_mul(self.eighths) == units).then(|| steps.cast_signed())
+    }
+
+    /// Returns the steps of a number in any form that JSON allows, exponents included; `None` if
+    /// it is no number, not on the grid, or out of range.
+    #[must_use]
+    pub fn steps(&self, text: &[u8]) -> Option<i64> {
+        let number = Number::parse(text)?;
+        if number.digits == 0 {
+            return Some(0);
+        }
+        let shift = number.exponent.checked_add(i32::try_from(self.scale).ok()?)?;
+        let scaled = shifted(number.digits, shift)?;
+        let mantissa = u128::from(self.mantissa);
+        if !scaled.is_multiple_of(mantissa) {
+            return None;
+        }
+        number.signed(scaled / mantissa)
+    }
+
+    /// Returns the steps nearest to a number that need not lie on the grid, halves away from
+    /// zero; `None` if it is no number or out of range.
+    #[must_use]
+    pub fn nearest(&self, text: &[u8]) -> Option<i64> {
+        let number = Number::parse(text)?;
+        let (amount, step) = self.amount(&number)?;
+        number.signed(amount.checked_add(step / 2)? / step)
+    }
+
+    /// Returns a number and the step in one unit.
+    fn amount(&self, number: &Number) -> Option<(u128, u128)> {
+        let shift = number.exponent.checked_add(i32::try_from(self.scale).ok()?)?;
+        let mantissa = u128::from(self.mantissa);
+        if shift >= 0 {
+            return Some((shifted(number.digits, shift)?, mantissa));
+        }
+        let power = 10_u128.checked_pow(shift.unsigned_abs());
+        match power.and_then(|power| power.checked_mul(mantissa)) {
+            Some(step) => Some((number.digits, step)),
+            // Finer than anything that could reach half a step.
+            None => Some((0, mantissa)),
+        }
+    }
+
+    /// Returns the steps of a number that need not lie on the grid, rounded towards zero; `None` if
+    /// it is no number or out of range.
+    #[must_use]
+    pub fn floor(&self, text: &[u8]) -> Option<i64> {
+        let number = Number::parse(text)?;
+        let (amount, step) = self.amount(&number)?;
+        number.signed(amount / step)
+    }
+
+    /// Returns the value of so many steps.
+    #[must_use]
+    pub fn decimal(&self, steps: i64) -> Decimal {
+        let units = i128::from(steps) * i128::from(self.mantissa);
+        Decimal::try_from_i128_with_scale(units, self.scale).unwrap_or_default().normalize()
+    }
+
+    /// Appends so many steps as a decimal number without needless zeros. Does not allocate where
+    /// `out` has room.
+    pub fn push(&self, steps: i64, out: &mut Vec<u8>) {
+        let units = i128::from(steps) * i128::from(self.mantissa);
+        if units < 0 {
+            out.push(b'-');
+        }
+        let mut units = units.unsigned_abs();
+        let mut scale = usize::try_from(self.scale).unwrap_or(0);
+        while scale > 0 && units.is_multiple_of(10) {
+            units /= 10;
+            scale -= 1;
+        }
+        let mut text = [b'0'; 48];
+        let mut at = text.len();
+        let mut n_digits = 0;
+        while units > 0 || n_digits <= scale {
+            if n_digits == scale && scale > 0 {
+                at -= 1;
+                text[at] = b'.';
+            }
+            at -= 1;
+            // The remainder is below ten.
+            text[at] = b'0' + u8::try_from(units % 10).unwrap_or(0);
+            units /= 10;
+            n_digits += 1;
+        }
+        out.extend_from_slice(&text[at..]);
+    }
+}
+
+/// A number's digits and the power of ten that they are counted in, with no zeros at the end.
+struct Number {
+    negative: bool,
+    digits: u128,
+    exponent: i32,
+}
+
+impl Number {
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (negative, text) = match text.split_first()? {
+            (b'-', rest) => (true, rest),
+            _ => (false, text),
+        };
+        let mut digits: u128 = 0;
+        let mut exponent: i32 = 0;
+        // Zeros are held back, so that those at the end neither overflow nor count.
+        let mut n_zeros: u32 = 0;
+        let mut n_digits = 0;
+        let mut point = false;
+        let mut at = 0;
+        while let Some(&byte) = text.get(at) {
+            match byte {
+                b'0'..=b'9' => {
+                    n_digits += 1;
+                    if byte == b'0' {
+                        n_zeros += 1;
+                    } else {
+                        if digits > 0 {
+                            digits = digits.checked_mul(10_u128.checked_pow(n_zeros)?)?;
+                        }
+                        digits = digits.checked_mul(10)?.checked_add(u128::from(byte - b'0'))?;
+                        n_zeros = 0;
+                    }
+                    exponent -= i32::from(point);
+                }
+                b'.' if !point && n_digits > 0 => point = true,
+                b'e' | b'E' if n_digits > 0 => {
+                    exponent = exponent.checked_add(power(&text[at + 1..])?)?;
+                    break;
+                }
+                _ => return None,
+            }
+            at += 1;
+        }
+        if n_digits == 0 || text.get(at.wrapping_sub(1)) == Some(&b'.') {
+            return None;
+        }
+        exponent = exponent.checked_add(i32::try_from(n_zeros).ok()?)?;
+        Some(Self { negative, digits, exponent })
+    }
+
+    fn signed(&self, steps: u128) -> Option<i64> {
+        let steps = steps.to_i64()?;
+        Some(if self.negative { -steps } else { steps })
+    }
+}
+
+/// Reads what follows the `e`.
+fn power(text: &[u8]) -> Option<i32> {
+    let (negative, digits) = match text.split_first()? {
+        (b'-', rest) => (true, rest),
+        (b'+', rest) => (false, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut value: i32 = 0;
+    for byte in digits {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(i32::from(byte - b'0'))?;
+    }
+    Some(if negative { -value } else { value })
+}
+
+/// Returns `digits` times ten to the `by`, if that is a whole number in range.
+fn shifted(digits: u128, by: i32) -> Option<u128> {
+    let factor = 10_u128.checked_pow(by.unsigned_abs());
+    if by >= 0 {
+        if digits == 0 { Some(0) } else { digits.checked_mul(factor?) }
+    } else {
+        let factor = factor?;
+        digits.is_multiple_of(factor).then(|| digits / factor)
+    }
+}
+
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// Returns the eight bytes at `at`, the first one lowest.
+#[inline]
+pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+/// Returns the place of the first `byte` in a word.
+#[inline]
+pub(crate) const fn first(word: u64, byte: u8) -> Option<usize> {
+    place(marks(word, byte))
+}
+
+/// Returns the place of the first of two bytes in a word.
+#[inline]
+pub(crate) const fn first_of(word: u64, one: u8, other: u8) -> Option<usize> {
+    place(marks(word, one) | marks(word, other))
+}
+
+/// Marks bytes of a value: the lowest set bit is right, those above it may lie.
+#[inline]
+const fn marks(word: u64, byte: u8) -> u64 {
+    let zeroed = word ^ (ONES * byte as u64);
+    zeroed.wrapping_sub(ONES) & !zeroed & HIGHS
+}
+
+#[inline]
+const fn place(marks: u64) -> Option<usize> {
+    if marks == 0 { None } else { Some(marks.trailing_zeros() as usize / 8) }
+}
+
+/// Returns the number that eight digits (as values, the first one lowest) make; `None` if one of
+/// them is none.
+#[inline]
+const fn digits(values: u64) -> Option<u64> {
+    const ABOVE_NINE: u64 = u64::from_le_bytes([0x76; 8]);
+    if ((values.wrapping_add(ABOVE_NINE)) | values) & HIGHS != 0 {
+        return None;
+    }
+    // Neighbours are put together three times: to 2, to 4, to 8 digits.
+    let pairs = (values.wrapping_mul(10 * 256 + 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100 * 65_536 + 1) >> 16) & 0x0000_ffff_0000_ffff;
+    Some(fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn grid(step: &str) -> Grid {
+        Grid::new(step.parse().unwrap()).unwrap()
+    }
+
+    fn quick(step: &str, text: &str) -> Option<i64> {
+        let padded = format!("\"{text}\",\"0.00000000\"]]}}");
+        let (steps, end) = grid(step).quick(padded.as_bytes(), 1)?;
+        assert_eq!(end, text.len() + 2);
+        Some(steps)
+    }
+
+    #[test]
+    fn plain_numbers_are_read_quickly() {
+        assert_eq!(quick("0.01", "61837.63000000"), Some(6_183_763));
+        assert_eq!(quick("0.1", "61659.70"), Some(616_597));
+        assert_eq!(quick("1", "672.00000000"), Some(672));
+        assert_eq!(quick("1", "672"), Some(672));
+        assert_eq!(quick("0.00000001", "99999999.99999999"), Some(9_999_999_999_999_999));
+        assert_eq!(quick("5", "12345670"), Some(2_469_134));
+        assert_eq!(quick("0.05", "0.00"), Some(0));
+        assert_eq!(quick("0.05", "0.15"), Some(3));
+    }
+
+    #[test]
+    fn what_is_off_the_grid_is_nothing() {
+        for (step, text) in [("0.01", "1.001"), ("0.05", "0.16"), ("5", "7"), ("1", "0.5")] {
+            assert_eq!(quick(step, text), None, "{text}");
+            assert_eq!(grid(step).steps(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_a_number_is_read() {
+        let grid = grid("0.01");
+        for (text, steps) in [
+            ("1e2", 10_000),
+            ("1E+2", 10_000),
+            ("12.5e-1", 125),
+            ("-0.01", -1),
+            ("0E-10", 0),
+            ("0.010000000000000000000000000000000000000000000", 1),
+            ("92233720368547758.07", i64::MAX),
+            ("1000e-5", 1),
+            ("0e999999999", 0),
+        ] {
+            assert_eq!(grid.steps(text.as_bytes()), Some(steps), "{text}");
+        }
+        for text in ["", "-", ".5", "1.", "1e", "1e+", "abc", "1.2.3", "1e99", "0x1", "1 "] {
+            assert_eq!(grid.steps(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_step_is_found() {
+        let grid = grid("0.1");
+        for (text, steps) in
+            [("11794.15", 117_942), ("11794.14999999", 117_941), ("-0.05", -1), ("1e-80", 0)]
+        {
+            assert_eq!(grid.nearest(text.as_bytes()), Some(steps), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            mantissa in 1_u32..2_000, scale in 0_u32..10, steps in -1_000_000_000_i64..1_000_000_000
+        ) {
+            let grid = Grid::new(Decimal::new(i64::from(mantissa), scale)).unwrap();
+            let mut text = Vec::new();
+            grid.push(steps, &mut text);
+            prop_assert_eq!(grid.steps(&text), Some(steps));
+            let text = String::from_utf8(text).unwrap();
+            prop_assert_eq!(text.parse::<Decimal>().unwrap(), grid.decimal(steps));
+            prop_assert_eq!(text, grid.decimal(steps).to_string());
+        }
+
+        #[test]
+        fn both_ways_agree(
+            mantissa in prop_oneof![Just(1_i64), Just(5), Just(25), 1_i64..1_000_000],
+            scale in 0_u32..9,
+            whole in 0_u32..100_000_000, part in "[0-9]{1,8}",
+        ) {
+            let grid = Grid::new(Decimal::new(mantissa, scale)).unwrap();
+            let text = format!("{whole}.{part}");
+            let padded = format!("{text}\",\"0.00000000\"]]}}");
+            let quick = grid.quick(padded.as_bytes(), 0).map(|(steps, _)| steps);
+            prop_assert_eq!(quick, grid.steps(text.as_bytes()));
+            let exact = text.parse::<Decimal>().unwrap() / grid.decimal(1);
+            let expected = exact.fract().is_zero().then(|| exact.to_i64().unwrap());
+            prop_assert_eq!(quick, expected);
+        }
+
+        #[test]
+        fn quick_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..40), at in 0_usize..42) {
+            let _ = grid("0.01").quick(&bytes, at);
+            let _ = grid("0.01").steps(&bytes);
+            let _ = grid("0.01").nearest(&bytes);
+        }
+    }
+}
