@@ -17,6 +17,7 @@ mod gateway;
 mod grid;
 mod limits;
 mod listing;
+pub mod net;
 mod normal;
 mod percent;
 mod protocol;

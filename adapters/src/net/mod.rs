@@ -1,0 +1,27 @@
+//! Everything between a [`Protocol`](crate::Protocol) and the wire.
+//!
+//! A [`Transport`] carries WebSocket messages: [`BusySocket`] on a socket that is polled over and
+//! over, `TokioSocket` behind tokio, [`MemoryTransport`] in memory with faults. A [`Link`] keeps
+//! one connection alive over any of them. A [`Limiter`] holds a venue's budgets.
+
+mod backoff;
+mod busy;
+mod counters;
+mod dial;
+mod limiter;
+mod link;
+mod memory;
+mod pace;
+mod random;
+mod tls;
+mod transport;
+mod window;
+
+pub use backoff::Backoff;
+pub use busy::BusySocket;
+pub use counters::{LinkCounters, LinkCounts};
+pub use limiter::{Budget, EndpointLimit, Limiter, LimiterCounts, Rebuke, Refusal, Shares};
+pub use link::{Link, LinkOptions, Loss, RequestError};
+pub use memory::{Faults, MemoryNet, MemoryPeer, MemoryTransport};
+pub use tls::Tls;
+pub use transport::{Arrival, CloseReason, NotSent, Transport, TransportState};
