@@ -1,5 +1,8 @@
 //! One budget per venue and address, shared by all accounts and connections.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tercel_core::Nanos;

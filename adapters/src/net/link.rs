@@ -439,8 +439,9 @@ impl<T: Transport> Link<T> {
     /// Tells the budget when a venue refuses connections because there were too many.
     fn heed(&self, reason: &CloseReason, now: Nanos) {
         match reason {
-            CloseReason::Status(429) => self.budget.rebuked(Rebuke::TooMany, None, now),
-            CloseReason::Status(418 | 403) => self.budget.rebuked(Rebuke::Banned, None, now),
+            // Some answer a flood with a 403 of their firewall.
+            CloseReason::Status(429 | 403) => self.budget.rebuked(Rebuke::TooMany, None, now),
+            CloseReason::Status(418) => self.budget.rebuked(Rebuke::Banned, None, now),
             _ => {}
         }
     }
