@@ -4,9 +4,11 @@
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
@@ -220,9 +222,14 @@ impl Worker {
     async fn run(mut self, mut jobs: queue::Receiver<Job>) {
         let mut is_open = true;
         while is_open || !self.waiting.is_empty() || !self.under_way.is_empty() {
-            let again_in = self.send_what_may_go();
-            tokio::select! {
-                job = jobs.recv(), if is_open && self.waiting.len() < self.options.queue_max => {
+            let mut sleep = pin!(tokio::time::sleep(self.send_what_may_go()));
+            poll_fn(|context| {
+                let mut is_ready = sleep.as_mut().poll(context).is_ready();
+                while is_open
+                    && self.waiting.len() < self.options.queue_max
+                    && let Poll::Ready(job) = jobs.poll_recv(context)
+                {
+                    is_ready = true;
                     match job {
                         Some(job) => {
                             self.n_jobs += 1;
@@ -231,13 +238,15 @@ impl Worker {
                         None => is_open = false,
                     }
                 }
-                Some(joined) = self.under_way.join_next() => {
+                while let Poll::Ready(Some(joined)) = self.under_way.poll_join_next(context) {
+                    is_ready = true;
                     if let Ok((job, sent_at, outcome, usage)) = joined {
                         self.came_back(job, sent_at, outcome, usage);
                     }
                 }
-                () = tokio::time::sleep(again_in) => {}
-            }
+                if is_ready { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
         }
     }
 
