@@ -15,11 +15,13 @@ struct Rule {
 fn rules() -> BTreeMap<&'static str, Rule> {
     const CORE: &[&str] = &["arrayvec", "rust_decimal", "thiserror"];
     const SIM: &[&str] = &["tercel-core", "tercel-indicators"];
+    const EXCHANGE: &[&str] = &["tercel-core", "tercel-sim"];
     const RUNTIME: &[&str] =
         &["tercel-adapters", "tercel-core", "tercel-script", "tercel-sim", "tercel-store"];
     const ROOT: &[&str] = &[
         "tercel-adapters",
         "tercel-core",
+        "tercel-exchange",
         "tercel-indicators",
         "tercel-runtime",
         "tercel-script",
@@ -34,6 +36,7 @@ fn rules() -> BTreeMap<&'static str, Rule> {
         ("tercel-script", Rule { ours: SIM, foreign: None }),
         ("tercel-store", Rule { ours: &["tercel-core"], foreign: None }),
         ("tercel-runtime", Rule { ours: RUNTIME, foreign: None }),
+        ("tercel-exchange", Rule { ours: EXCHANGE, foreign: None }),
         ("tercel-testkit", Rule { ours: &["tercel-core"], foreign: None }),
         ("tercel", Rule { ours: ROOT, foreign: None }),
     ])
