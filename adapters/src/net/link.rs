@@ -6,6 +6,7 @@ mod queue;
 mod tests;
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use tercel_core::{InstrumentId, Nanos};
 
@@ -114,6 +115,7 @@ pub struct Link<T> {
     queue: Queue,
     counters: Arc<LinkCounters>,
     last_loss: Option<Loss>,
+    waker: Option<Waker>,
 }
 
 /// How soon a protocol is asked again after it was given something that may have set it a time.
@@ -161,6 +163,7 @@ impl<T: Transport> Link<T> {
             queue,
             counters: Arc::default(),
             last_loss: None,
+            waker: None,
         }
     }
 
@@ -189,7 +192,11 @@ impl<T: Transport> Link<T> {
     }
 
     /// Names who is to be woken when there is something to poll.
-    pub fn wake_with(&mut self, waker: &std::task::Waker) {
+    pub fn wake_with(&mut self, waker: &Waker) {
+        if self.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
+            return;
+        }
+        self.waker = Some(waker.clone());
         for line in self.line.iter_mut().chain(&mut self.successor) {
             line.transport.wake_with(waker);
         }
@@ -359,6 +366,11 @@ impl<T: Transport> Link<T> {
             return None;
         }
         let mut transport = (self.dial)();
+        if let Some(waker) = &self.waker {
+            transport.wake_with(waker);
+            // Connecting makes its first step with the next poll.
+            waker.wake_by_ref();
+        }
         transport.connect(&address, now);
         Some(Line::new(transport, now))
     }

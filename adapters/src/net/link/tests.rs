@@ -15,6 +15,8 @@ use crate::venue::Manners;
 
 const MS: i64 = 1_000_000;
 const N_STREAMS: usize = 5;
+/// Between two polls.
+const STEP_NS: i64 = 20 * MS;
 
 #[derive(Debug, Default)]
 struct Log {
@@ -216,7 +218,7 @@ impl Stage {
             let now = self.now;
             self.link.poll(&mut || now, &mut self.out);
             assert!(self.out.frames().next().is_none(), "frames are the link's to send");
-            self.now = self.now.plus(10 * MS);
+            self.now = self.now.plus(STEP_NS);
         }
     }
 
@@ -296,7 +298,7 @@ fn after_a_storm_the_link_is_open_and_everything_subscribed_anew() {
         let budget = Limiter::new(&[limit]).address();
         let manners = Manners { max_age_s: 60, ..MANNERS };
         let mut stage = stage_with(seed, Faults::STORM, manners, Purpose::Market, budget, |_| {});
-        stage.run(90 * Nanos::SECOND);
+        stage.run(60 * Nanos::SECOND);
         stage.net.set_faults(Faults::NONE);
         // Whatever is half open is found out by silence, whatever waits is let go.
         stage.run(130 * Nanos::SECOND);
@@ -334,7 +336,7 @@ fn attempts_keep_the_bounds_of_the_backoff() {
         let wait = pair[1].0 - pair[0].0;
         let ceiling = backoff.ceiling_ns(u32::try_from(n).unwrap() + 1);
         assert!(wait >= backoff.floor_ns, "{wait}");
-        assert!(wait <= ceiling + 30 * MS, "{wait} after {n} failures");
+        assert!(wait <= ceiling + 3 * STEP_NS, "{wait} after {n} failures");
         waits.push(wait);
     }
     assert!(waits.len() > 20 && waits.len() < 120, "{}", waits.len());
@@ -347,9 +349,9 @@ fn an_old_connection_is_left_only_when_the_new_one_is_open() {
     let manners = Manners { max_age_s: 100, ..MANNERS };
     let delayed = Faults { delay_ns: (500 * MS, 500 * MS), ..Faults::NONE };
     let mut stage = stage(1, delayed, manners, |_| {});
-    for _ in 0..12_000 {
+    for _ in 0..6_000 {
         let was_open = stage.link.is_open();
-        stage.run(10 * MS);
+        stage.run(STEP_NS);
         assert!(stage.link.is_open() || !was_open, "it is never without a connection");
     }
     let counts = stage.link.counters().read();
