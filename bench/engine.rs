@@ -1,12 +1,13 @@
 //! The engine's hot calls. A regression here is latency on every market message and every order.
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tercel_core::{
-    ClientOrderId, Command, Effect, Effects, Engine, Event, ExecutionReport, InstrumentId, Intents,
-    Nanos, Notional, OrderRequest, OrderSpec, Price, Quantity, ReportKind, RiskLimits, Seq, Side,
-    Strategy, StrategyEvent, StrategyFault, StrategyId, View,
+    ClientOrderId, Command, Effect, Effects, Engine, EngineConfig, Event, ExecutionReport,
+    InstrumentId, Intents, Nanos, Notional, OrderRequest, OrderSpec, Price, Quantity, ReportKind,
+    RiskLimits, Seq, Side, StateCopy, Strategy, StrategyEvent, StrategyFault, StrategyId, View,
 };
 use tercel_testkit::{engine_config, level, linear};
 
@@ -65,7 +66,11 @@ fn all_limits() -> RiskLimits {
 }
 
 fn engine(strategy: Box<dyn Strategy>) -> (Engine, Effects) {
-    let mut config = engine_config(vec![linear(0)]);
+    engine_of(strategy, 1_024)
+}
+
+fn engine_of(strategy: Box<dyn Strategy>, order_capacity: usize) -> (Engine, Effects) {
+    let mut config = EngineConfig { order_capacity, ..engine_config(vec![linear(0)]) };
     config.strategies[0].limits = all_limits();
     config.accounts[0].limits = all_limits();
     config.limits = all_limits();
@@ -131,6 +136,57 @@ fn order_life(c: &mut Criterion) {
     });
 }
 
+/// A full table of orders, copied at once and in the steps that a running engine takes: the longest of
+/// them is how long a snapshot holds an event up.
+fn snapshot(c: &mut Criterion) {
+    let order = OrderSpec::limit(InstrumentId(0), Side::Buy, Price(9_990), Quantity(1));
+    let (mut engine, mut effects) = engine_of(Box::new(Placer(order)), 65_536);
+    let event = level(0, 0, Side::Buy, 9_990, 7);
+    for n in 1..=engine.state().orders.capacity() as u64 {
+        let now = Nanos(i64::try_from(n).expect("few orders") * 2_000_000);
+        effects.clear();
+        engine.handle(Seq(2 * n), now, &event, &mut effects);
+        let report = report(sent(&effects), now.0);
+        engine.handle(Seq(2 * n + 1), now, &report, &mut effects);
+    }
+    let mut group = c.benchmark_group("snapshot of a full table of orders");
+    group.sample_size(20);
+    group.bench_function("at once", |b| b.iter_with_large_drop(|| engine.snapshot()));
+    for pages in [16, 32] {
+        group.bench_function(format!("a step of {pages} pages"), |b| {
+            let mut copy = StateCopy::default();
+            b.iter_custom(|n| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..n {
+                    let begun = Instant::now();
+                    let n_copied = copy.advance(engine.state(), pages);
+                    spent += begun.elapsed();
+                    if n_copied < pages {
+                        copy = StateCopy::default();
+                    }
+                }
+                spent
+            });
+        });
+    }
+    group.bench_function("the last step, 16 pages left", |b| {
+        let n_pages = engine.state().orders.capacity() / 64;
+        b.iter_custom(|n| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..n {
+                let mut copy = StateCopy::default();
+                copy.advance(engine.state(), n_pages - 16);
+                let begun = Instant::now();
+                let copied = copy.finish(engine.state());
+                spent += begun.elapsed();
+                drop(black_box(copied));
+            }
+            spent
+        });
+    });
+    group.finish();
+}
+
 fn sent(effects: &Effects) -> ClientOrderId {
     match effects.as_slice() {
         [Effect::Send(request)] if matches!(**request, OrderRequest::New { .. }) => request.id(),
@@ -149,5 +205,5 @@ fn report(order: ClientOrderId, now: i64) -> Event {
     })
 }
 
-criterion_group!(benches, book_event, risk_check, order_life);
+criterion_group!(benches, book_event, risk_check, order_life, snapshot);
 criterion_main!(benches);

@@ -135,8 +135,7 @@ impl Server {
 
     /// Lets a version take over in a copy of the engine that sends nothing, on this thread.
     fn dry_run(&self, version: &Version) -> Result<(), String> {
-        let look = |engine: &Engine, own: &tercel_runtime::Status| (engine.snapshot(), own.now);
-        let (state, now) = self.handle.inspect(LOAD_WAIT, look).map_err(|e| e.to_string())?;
+        let (state, now) = self.handle.snapshot(LOAD_WAIT).map_err(|e| e.to_string())?;
         let id = version.strategy();
         let own = &state.strategies[id.index()];
         let is_kept = |instrument: &InstrumentId| version.instruments().contains(instrument);
@@ -226,7 +225,7 @@ fn told(name: &str, generation: u64, version: &Version, report: &LoadReport) -> 
     let hash = hex(version.hash());
     let pause_us = report.pause.as_secs_f64() * 1e6;
     let mut text = format!(
-        "{name}: version {generation} ({}) runs from event {} on, after a pause of {pause_us:.0} us",
+        "{name}: version {generation} ({}) runs from event {} on; no pause was longer than {pause_us:.0} us",
         hash.get(..12).unwrap_or(&hash),
         report.seq.0
     );

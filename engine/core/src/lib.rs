@@ -21,10 +21,12 @@ mod market;
 mod num;
 mod order;
 mod orders;
+mod pages;
 mod position;
 mod risk;
 mod scope;
 mod state;
+mod state_copy;
 mod strategy;
 mod timers;
 mod value;
@@ -61,6 +63,7 @@ pub use position::{Position, ValueOutOfRange};
 pub use risk::Approved;
 pub use scope::{Day, ScopeState};
 pub use state::{Account, Balance, Exposure, Market, Quote, State, StrategyState};
+pub use state_copy::{CopiedState, StateCopy};
 pub use strategy::{
     FaultKind, Interest, OrderChange, Strategy, StrategyEvent, StrategyFault, Trade,
 };

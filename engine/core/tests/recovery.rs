@@ -9,7 +9,7 @@ use std::fmt::Write;
 use tercel_core::{
     AccountId, Command, Effect, Engine, EngineConfig, Event, Intent, Nanos, Notional, OrderKind,
     OrderSpec, OrderState, Price, Quantity, Recovery, RecoveryError, RiskLimits, Scope, Seq, Side,
-    State, StrategyFault, StrategyId, TimeInForce, Value,
+    State, StateCopy, StrategyFault, StrategyId, TimeInForce, Value,
 };
 use tercel_testkit::{
     Faults, Random, Strings, UnreliableVenue, account, engine_config, level, linear, spot, strategy,
@@ -35,9 +35,12 @@ struct Run {
 
 impl Run {
     fn new(seed: u64) -> Self {
-        let config = config(seed);
+        Self::of(seed, &config(seed))
+    }
+
+    fn of(seed: u64, config: &EngineConfig) -> Self {
         let puppets: Vec<_> = config.strategies.iter().map(|_| Strings::default()).collect();
-        let engine = Engine::new(&config, puppets.iter().map(Strings::puppet).collect()).unwrap();
+        let engine = Engine::new(config, puppets.iter().map(Strings::puppet).collect()).unwrap();
         let faults = Faults { lost: 3, duplicated: 20, reordered: 30 };
         let mut run = Self {
             engine,
@@ -301,6 +304,37 @@ fn a_record_brings_back_orders_positions_money_memory_timers_and_switches() {
         Engine::restore(recovered, puppets(), 64).unwrap();
     }
     assert!(n_unknown > 100 && n_halted > 10, "{n_unknown} unknown, {n_halted} halted");
+}
+
+/// A copy that was made in steps, while orders came, changed and ended, is the state at its last step.
+#[test]
+fn a_copy_in_steps_is_the_state_at_its_end() {
+    let mut n_begun = 0;
+    for seed in 0..60 {
+        let mut config = config(seed);
+        // Few enough that ended orders give their places to new ones.
+        config.order_capacity = if seed % 3 == 0 { 40 } else { 200 };
+        let mut run = Run::of(seed, &config);
+        let mut copy = StateCopy::default();
+        for n in 0..600_usize {
+            run.step();
+            if run.random.chance(20) {
+                n_begun += copy.advance(run.engine.state(), n % 3);
+            }
+            if n % 97 == 96 {
+                let copied = std::mem::take(&mut copy).finish(run.engine.state()).into_state();
+                assert_eq!(copied.hash(), run.engine.state_hash(), "seed {seed}");
+                assert_eq!(copied.image(), run.engine.state().image(), "seed {seed}");
+                // It goes on as the original does: its index and its fills are whole.
+                let from = run.journal.len();
+                (0..20).for_each(|_| run.step());
+                let day = Nanos(run.now).day();
+                let recovered = promised(&run.recover(copied, from), day);
+                assert_eq!(recovered, promised(run.engine.state(), day), "seed {seed}");
+            }
+        }
+    }
+    assert!(n_begun > 1_000, "{n_begun} pages copied in steps");
 }
 
 fn puppets() -> Vec<Box<dyn tercel_core::Strategy>> {

@@ -7,12 +7,17 @@ use std::sync::mpsc::{
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tercel_core::{Command, Engine, Nanos, Notional, Quantity, Seq, TradingState};
+use tercel_core::{
+    Command, Engine, Nanos, Notional, Quantity, Seq, State, StateCopy, TradingState,
+};
 
 use crate::directive::Directive;
 use crate::idle::Waker;
 use crate::recorder::RecordProgress;
 use crate::ring::{RingCounters, RingStatus};
+
+/// Pages of orders that are copied in one look at the engine: about a tenth of a millisecond.
+const PAGES_PER_STEP: usize = 16;
 
 /// Returns both sides of the control of one engine; `capacity` commands wait at most.
 #[must_use]
@@ -151,6 +156,28 @@ impl Handle {
             RecvTimeoutError::Timeout => CommandRefused::Late,
             RecvTimeoutError::Disconnected => CommandRefused::Ended,
         })
+    }
+
+    /// Returns a copy of what the engine knows and its time. It is made in steps, so that the engine is
+    /// not held up for long; `timeout` is for each of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::inspect`].
+    pub fn snapshot(&self, timeout: Duration) -> Result<(State, Nanos), CommandRefused> {
+        let mut copy = StateCopy::default();
+        loop {
+            let step = move |engine: &Engine, status: &Status| {
+                if copy.advance(engine.state(), PAGES_PER_STEP) == PAGES_PER_STEP {
+                    return Err(copy);
+                }
+                Ok((copy.finish(engine.state()), status.now))
+            };
+            match self.inspect(timeout, step)? {
+                Ok((state, now)) => return Ok((state.into_state(), now)),
+                Err(unfinished) => copy = unfinished,
+            }
+        }
     }
 
     /// Asks the engine to stop: strategies are stopped and reports under way are taken first.

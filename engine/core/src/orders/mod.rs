@@ -5,3 +5,4 @@ mod table;
 
 pub use state::{Change, Order, OrderState, Pending, Replacement};
 pub use table::OrderTable;
+pub(crate) use table::{CopiedOrders, OrdersCopy};

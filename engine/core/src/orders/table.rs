@@ -8,6 +8,7 @@ use crate::ids::{ClientOrderId, InstrumentId};
 use crate::image::{Counts, ImageError, OrderImage, OrdersImage, ensure};
 use crate::order::{ExecutionReport, ReportKind};
 use crate::orders::{Change, Order};
+use crate::pages::{Pages, PagesCopy};
 
 /// All orders of an engine in a fixed number of places.
 ///
@@ -15,7 +16,7 @@ use crate::orders::{Change, Order};
 /// reports still find it. Fills are remembered with their order, so none counts twice.
 #[derive(Clone, Debug)]
 pub struct OrderTable {
-    slots: Vec<Slot>,
+    slots: Pages<Slot>,
     /// Most slots that there will be.
     capacity: usize,
     /// Slots of working orders by instrument, in the order they were opened (swaps apart).
@@ -28,7 +29,7 @@ pub struct OrderTable {
     fills: FillPool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Slot {
     order: Order,
     /// Place in `working`, while working.
@@ -61,7 +62,7 @@ impl OrderTable {
 
     fn with_room(n_instruments: usize, capacity: usize) -> Self {
         Self {
-            slots: Vec::with_capacity(capacity),
+            slots: Pages::with_capacity(capacity),
             capacity,
             working: vec![Vec::new(); n_instruments],
             ended_first: NONE,
@@ -132,7 +133,7 @@ impl OrderTable {
         ensure(fits, "filled beyond what was ordered")?;
         let slot = self.insert(*order);
         for trade_id in trade_ids.iter().rev() {
-            let fills = &mut self.slots[slot as usize].fills;
+            let fills = &mut self.slots.write(slot as usize).fills;
             *fills = self.fills.push(*trade_id, *fills);
         }
         Ok(slot)
@@ -145,10 +146,7 @@ impl OrderTable {
         if self.index.keys.len() >= IdIndex::len_for(self.capacity) {
             return;
         }
-        self.index = IdIndex::new(self.capacity);
-        for (slot, entry) in (0..).zip(&self.slots) {
-            self.index.insert(entry.order.id, slot);
-        }
+        self.index = IdIndex::of(self.slots.as_slice(), self.capacity);
     }
 
     /// Returns how many orders it holds at most.
@@ -210,7 +208,7 @@ impl OrderTable {
         self.index.insert(order.id, slot);
         let entry = Slot { order, working_idx: place, ended_next: NONE, fills: NONE };
         if (slot as usize) < self.slots.len() {
-            self.slots[slot as usize] = entry;
+            *self.slots.write(slot as usize) = entry;
         } else {
             self.slots.push(entry);
         }
@@ -225,7 +223,7 @@ impl OrderTable {
     pub(crate) fn update(&mut self, order: &Order) {
         debug_assert!(order.is_working(), "orders end by reports only");
         let slot = self.index.find(order.id).expect("the order was read from this table");
-        self.slots[slot as usize].order = *order;
+        self.slots.write(slot as usize).order = *order;
     }
 
     /// Applies a report and returns the order as it was and as it is, with what changed.
@@ -238,12 +236,13 @@ impl OrderTable {
         report: &ExecutionReport,
     ) -> Result<(Order, Order, Change), ReportRefusal> {
         let slot = self.index.find(report.order).ok_or(ReportRefusal::UnknownOrder)?;
-        let entry = &mut self.slots[slot as usize];
+        let entry = &self.slots[slot as usize];
         if let ReportKind::Fill(fill) = &report.kind
             && self.fills.contains(entry.fills, fill.trade_id)
         {
             return Err(ReportRefusal::DuplicateFill);
         }
+        let entry = self.slots.write(slot as usize);
         let before = entry.order;
         let change = entry.order.apply(&report.kind)?;
         if let ReportKind::Fill(fill) = &report.kind {
@@ -286,16 +285,87 @@ impl OrderTable {
         let working = &mut self.working[instrument.index()];
         working.swap_remove(place);
         if let Some(moved) = working.get(place) {
-            self.slots[*moved as usize].working_idx = entry_place(place);
+            self.slots.write(*moved as usize).working_idx = entry_place(place);
         }
         self.n_working -= 1;
-        self.slots[slot as usize].ended_next = NONE;
+        self.slots.write(slot as usize).ended_next = NONE;
         if self.ended_last == NONE {
             self.ended_first = slot;
         } else {
-            self.slots[self.ended_last as usize].ended_next = slot;
+            self.slots.write(self.ended_last as usize).ended_next = slot;
         }
         self.ended_last = slot;
+    }
+}
+
+/// A copy of a table in the making: orders and fills page by page, what leads to them last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OrdersCopy {
+    slots: PagesCopy<Slot>,
+    fills: PagesCopy<(u64, u32)>,
+}
+
+impl OrdersCopy {
+    /// Copies at most `max` pages. Returns how many: fewer than `max` if nothing is left.
+    pub(crate) fn advance(&mut self, from: &OrderTable, max: usize) -> usize {
+        let n_slots = self.slots.advance(&from.slots, max);
+        n_slots + self.fills.advance(&from.fills.nodes, max - n_slots)
+    }
+
+    /// Copies all that is left.
+    pub(crate) fn finish(self, from: &OrderTable) -> CopiedOrders {
+        let OrderTable {
+            slots,
+            capacity,
+            working,
+            ended_first,
+            ended_last,
+            n_working,
+            // Made anew when there is time.
+            index: _,
+            fills,
+        } = from;
+        CopiedOrders {
+            slots: self.slots.finish(slots),
+            capacity: *capacity,
+            working: working.clone(),
+            ended_first: *ended_first,
+            ended_last: *ended_last,
+            n_working: *n_working,
+            fills: self.fills.finish(&fills.nodes),
+            free: fills.free.clone(),
+        }
+    }
+}
+
+/// A table without its index.
+#[derive(Debug)]
+pub(crate) struct CopiedOrders {
+    slots: Vec<Slot>,
+    capacity: usize,
+    working: Vec<Vec<u32>>,
+    ended_first: u32,
+    ended_last: u32,
+    n_working: u32,
+    fills: Vec<(u64, u32)>,
+    free: Vec<u32>,
+}
+
+impl CopiedOrders {
+    /// Makes the index. O(capacity).
+    pub(crate) fn into_table(self) -> OrderTable {
+        let Self { slots, capacity, working, ended_first, ended_last, n_working, fills, free } =
+            self;
+        OrderTable {
+            index: IdIndex::of(&slots, capacity),
+            slots: slots.into(),
+            capacity,
+            working,
+            ended_first,
+            ended_last,
+            n_working,
+            fills: FillPool { nodes: fills.into(), free },
+        }
     }
 }
 
@@ -327,6 +397,14 @@ impl IdIndex {
     #[expect(clippy::cast_possible_truncation, reason = "the shift leaves fewer bits than a usize")]
     const fn home(&self, id: u64) -> usize {
         (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
+    }
+
+    fn of(slots: &[Slot], capacity: usize) -> Self {
+        let mut index = Self::new(capacity);
+        for (slot, entry) in (0..).zip(slots) {
+            index.insert(entry.order.id, slot);
+        }
+        index
     }
 
     fn find(&self, id: ClientOrderId) -> Option<u32> {
@@ -374,7 +452,7 @@ impl IdIndex {
 /// Trade ids of fills as chains in one vector: an order has few, and their places are used again.
 #[derive(Clone, Debug, Default)]
 struct FillPool {
-    nodes: Vec<(u64, u32)>,
+    nodes: Pages<(u64, u32)>,
     free: Vec<u32>,
 }
 
@@ -395,7 +473,7 @@ impl FillPool {
 
     fn push(&mut self, trade_id: u64, first: u32) -> u32 {
         if let Some(at) = self.free.pop() {
-            self.nodes[at as usize] = (trade_id, first);
+            *self.nodes.write(at as usize) = (trade_id, first);
             return at;
         }
         let at = u32::try_from(self.nodes.len()).expect("fewer than 2^32 fills are remembered");

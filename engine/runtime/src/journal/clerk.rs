@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use tercel_core::{Seq, State};
+use tercel_core::{CopiedState, Seq, State};
 use tercel_store::journal::{Journal, JournalError, Record, codec};
 use tercel_store::state;
 
@@ -31,7 +31,7 @@ pub(super) struct Snapshot {
     pub(super) opening: u64,
     pub(super) seq: Seq,
     pub(super) n_before: u64,
-    pub(super) state: State,
+    pub(super) state: CopiedState,
 }
 
 /// The side of the engine's thread.
@@ -56,7 +56,9 @@ impl Clerk {
                 while let Ok(job) = inbox.recv() {
                     let done = match job {
                         Job::Encode(snapshot) => {
-                            Done::Encoded { opening: snapshot.opening, bytes: encoded(&snapshot) }
+                            let Snapshot { opening, seq, n_before, state } = snapshot;
+                            let bytes = encoded(seq, n_before, &state.into_state());
+                            Done::Encoded { opening, bytes }
                         }
                         Job::Reopen { old, lease } => {
                             drop(old);
@@ -97,11 +99,12 @@ impl Drop for Clerk {
 }
 
 /// Returns the record of a snapshot.
-pub(super) fn encoded(snapshot: &Snapshot) -> Vec<u8> {
-    let Snapshot { seq, n_before, state, .. } = snapshot;
+pub(super) fn encoded(seq: Seq, n_before: u64, state: &State) -> Vec<u8> {
     let bytes = state::encode(state);
     let mut encoded = Vec::with_capacity(bytes.len() + 64);
-    let (seq, n_before, state_hash) = (*seq, *n_before, state.hash());
-    codec::encode(&Record::Snapshot { seq, state_hash, n_before, bytes }, &mut encoded);
+    codec::encode(
+        &Record::Snapshot { seq, state_hash: state.hash(), n_before, bytes },
+        &mut encoded,
+    );
     encoded
 }

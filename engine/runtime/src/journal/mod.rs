@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use tercel_core::{Effect, Engine, Event, MarketData, Nanos, OrderRequest, Seq};
+use tercel_core::{Effect, Engine, Event, MarketData, Nanos, OrderRequest, Seq, StateCopy};
 use tercel_store::journal::{Journal, JournalError, Record};
 
 use crate::market_sink::MarketSink;
@@ -51,6 +51,8 @@ pub struct JournalRecorder<M = ()> {
     snapshot_at: Instant,
     n_entries_at_snapshot: u64,
     is_encoding: bool,
+    /// The state while it is being copied for a snapshot.
+    copy: Option<StateCopy>,
     counts: RecorderCounts,
     /// When the disk is next looked after, on the loop's clock, or after how many calls.
     next_look_at: Nanos,
@@ -67,7 +69,7 @@ pub struct RecorderCounts {
     pub n_missing: u64,
     /// Snapshots taken.
     pub n_snapshots: u64,
-    /// Longest time that the engine's thread paid for one: a copy of the state.
+    /// Longest time that the engine's thread was held up for one: a step of copying the state.
     pub snapshot_pause_max: Duration,
     /// How often the journal was opened again.
     pub n_reopened: u64,
@@ -97,6 +99,9 @@ struct Waiting {
 /// Time between two looks at the disk, and the calls after which one is due whatever the clock says.
 const LOOK_NS: i64 = Nanos::MILLI;
 const LOOK_CALLS: u32 = 256;
+
+/// Pages of orders that are copied in one look: about a tenth of a millisecond.
+const PAGES_PER_LOOK: usize = 16;
 
 impl<M: MarketSink> JournalRecorder<M> {
     /// Returns a recorder over a journal that was created or opened, after leasing the first order
@@ -132,6 +137,7 @@ impl<M: MarketSink> JournalRecorder<M> {
             snapshot_at: Instant::now(),
             n_entries_at_snapshot: 0,
             is_encoding: false,
+            copy: None,
             counts: RecorderCounts::default(),
             next_look_at: Nanos(i64::MIN),
             n_calls: 0,
@@ -265,7 +271,8 @@ impl<M: MarketSink> JournalRecorder<M> {
             Phase::Working | Phase::Resuming { .. } => {}
         }
         self.catch_up();
-        if matches!(self.phase, Phase::Working) && self.is_snapshot_due() {
+        let is_due = self.copy.is_some() || self.is_snapshot_due();
+        if is_due && matches!(self.phase, Phase::Working) {
             self.take_snapshot(seq, engine);
         }
         if !self.backlog.is_empty() || matches!(self.phase, Phase::Resuming { .. }) {
@@ -343,7 +350,7 @@ impl<M: MarketSink> JournalRecorder<M> {
             || (n_since > 0 && !interval.is_zero() && self.snapshot_at.elapsed() >= interval)
     }
 
-    /// Copies the state and lets it be encoded. Costs the engine's thread the copy.
+    /// Copies a part of the state; with the last part, lets it be encoded.
     fn take_snapshot(&mut self, seq: Seq, engine: &Engine) {
         let Some(journal) = &self.journal else { return };
         // What waits for room is in the state, but not before the snapshot's place in the journal.
@@ -351,12 +358,19 @@ impl<M: MarketSink> JournalRecorder<M> {
             return;
         }
         let begun = Instant::now();
-        let (opening, n_before) = (self.counts.n_reopened, journal.n_records());
-        let snapshot = Snapshot { opening, seq, n_before, state: engine.snapshot() };
-        self.is_encoding = self.clerk.ask(Job::Encode(snapshot));
-        self.snapshot_at = begun;
-        self.n_entries_at_snapshot = self.counts.n_entries;
-        self.counts.n_snapshots += 1;
+        let mut copy = self.copy.take().unwrap_or_default();
+        let is_over = copy.advance(engine.state(), PAGES_PER_LOOK) < PAGES_PER_LOOK;
+        if is_over {
+            let (opening, n_before) = (self.counts.n_reopened, journal.n_records());
+            let state = copy.finish(engine.state());
+            let snapshot = Snapshot { opening, seq, n_before, state };
+            self.is_encoding = self.clerk.ask(Job::Encode(snapshot));
+            self.snapshot_at = begun;
+            self.n_entries_at_snapshot = self.counts.n_entries;
+            self.counts.n_snapshots += 1;
+        } else {
+            self.copy = Some(copy);
+        }
         self.counts.snapshot_pause_max = self.counts.snapshot_pause_max.max(begun.elapsed());
     }
 
@@ -401,7 +415,7 @@ impl<M: MarketSink> JournalRecorder<M> {
         }
         let Some(mut journal) = self.journal.take() else { return Err(self.trouble_now()) };
         let (n_before, state) = (journal.n_records(), engine.snapshot());
-        let bytes = clerk::encoded(&Snapshot { opening: 0, seq, n_before, state });
+        let bytes = clerk::encoded(seq, n_before, &state);
         self.counts.n_snapshots += 1;
         let ticket = journal.encoded_snapshot(bytes).map_err(told)?;
         journal.wait_durable(ticket, self.options.stall).map_err(told)?;
