@@ -49,8 +49,11 @@ pub struct Load {
 pub struct LoadReport {
     /// Number of the event with which it began.
     pub seq: Seq,
-    /// How long the engine's thread was held up, its first call included.
+    /// How long the engine's thread was held up at most between two events. The version is built in
+    /// steps; the last puts it in its place and makes its first call.
     pub pause: Duration,
+    /// How long all steps took together.
+    pub work: Duration,
     /// What the shadow run showed, if there was one.
     pub shadow: Option<ShadowReport>,
 }

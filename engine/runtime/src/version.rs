@@ -7,7 +7,10 @@ use tercel_core::{
     ConfigError, Engine, Instrument, InstrumentId, SeriesConfig, SeriesId, Strategy, StrategyId,
     StrategyPlace, Value,
 };
-use tercel_script::{Binding, Language, Limits, ParamValues, Script, ScriptError, Source};
+use tercel_script::{
+    Binding, Language, Limits, ParamValues, Script, ScriptError, ScriptStrategy, Source,
+    StrategyBuild,
+};
 use tercel_store::journal::{Record, source_hash};
 
 /// A script with its parameters, the instruments that it trades and the seed of what it draws.
@@ -204,33 +207,59 @@ impl Version {
     /// If the script fails at its top level, or wants what the engine cannot give. The version before
     /// it stays then.
     pub fn take_over(&self, engine: &mut Engine, reload: bool) -> Result<(), VersionError> {
-        let strategy = self.build(engine, reload)?;
+        let strategy = self.script.instantiate(self.binding(engine, reload)?)?;
+        self.place(engine, self.wrap_up(strategy))?;
+        Ok(())
+    }
+
+    /// Begins to build the script's machine on this thread. The engine may go on meanwhile, as long as
+    /// no other version takes over.
+    ///
+    /// # Errors
+    ///
+    /// If it wants what the engine cannot give.
+    pub(crate) fn build(
+        &self,
+        engine: &Engine,
+        reload: bool,
+    ) -> Result<StrategyBuild, VersionError> {
+        Ok(self.script.build(self.binding(engine, reload)?)?)
+    }
+
+    /// Puts what was built into the strategy's place. Returns what was there.
+    ///
+    /// # Errors
+    ///
+    /// If it wants what the engine cannot give.
+    pub(crate) fn place(
+        &self,
+        engine: &mut Engine,
+        strategy: Box<dyn Strategy>,
+    ) -> Result<Box<dyn Strategy>, VersionError> {
         let place = StrategyPlace {
             instruments: self.instruments.clone(),
             interest: self.script.manifest().interest(),
             series: self.series(engine)?,
         };
-        engine.replace_strategy(self.strategy, &place, strategy)?;
-        Ok(())
+        Ok(engine.replace_strategy(self.strategy, &place, strategy)?)
     }
 
-    /// Builds the script's machine on this thread.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::take_over`].
-    pub fn build(&self, engine: &Engine, reload: bool) -> Result<Box<dyn Strategy>, VersionError> {
-        let binding = Binding {
+    /// Puts around what was built what is to be around it.
+    pub(crate) fn wrap_up(&self, strategy: ScriptStrategy) -> Box<dyn Strategy> {
+        let strategy: Box<dyn Strategy> = Box::new(strategy);
+        match self.wrap {
+            Some(wrap) => wrap(self.strategy, strategy),
+            None => strategy,
+        }
+    }
+
+    fn binding(&self, engine: &Engine, reload: bool) -> Result<Binding, VersionError> {
+        Ok(Binding {
             instruments: self.own_instruments(engine),
             series: self.series_ids(engine)?,
             params: self.params.clone(),
             seed: self.seed,
             reload,
-        };
-        let strategy: Box<dyn Strategy> = Box::new(self.script.instantiate(binding)?);
-        Ok(match self.wrap {
-            Some(wrap) => wrap(self.strategy, strategy),
-            None => strategy,
         })
     }
 

@@ -79,8 +79,8 @@ fn load(handle: &Handle, version: Version, shadow: u64) -> Result<LoadReport, St
 }
 
 /// Runs the counter over a market, lets `meddle` act after half of it, and returns what was counted
-/// at the end.
-fn run(first: Script, meddle: impl FnOnce(&Handle)) -> f64 {
+/// at the end. It can let some more of the market pass.
+fn run(first: Script, meddle: impl FnOnce(&Handle, &dyn Fn(usize))) -> f64 {
     let events = market(3, 2);
     let n = events.len();
     let n_allowed = Arc::new(AtomicUsize::new(n / 2));
@@ -103,7 +103,9 @@ fn run(first: Script, meddle: impl FnOnce(&Handle)) -> f64 {
     })
     .unwrap();
     while handle.status(Duration::from_secs(10)).unwrap().n_market < n as u64 / 2 {}
-    meddle(&handle);
+    meddle(&handle, &|more| {
+        n_allowed.fetch_add(more, Ordering::AcqRel);
+    });
     n_allowed.store(usize::MAX, Ordering::Release);
     let (ending, state) = thread.join();
     assert_eq!(ending.cause, EndCause::SourceEnded);
@@ -137,7 +139,7 @@ fn a_version_takes_over_between_two_events_with_what_was_remembered() {
     let (first, second) = trades();
     assert!(first > 50.0 && second > 50.0);
     for language in [Language::Luau, Language::Rhai] {
-        let counted = run(counter(language, 1), |handle| {
+        let counted = run(counter(language, 1), |handle, _| {
             let report = load(handle, version(counter(language, 100)), 0).unwrap();
             assert!(report.pause < Duration::from_secs(1));
         });
@@ -148,7 +150,7 @@ fn a_version_takes_over_between_two_events_with_what_was_remembered() {
 #[test]
 fn a_version_that_fails_to_build_leaves_the_running_one_alone() {
     let (first, second) = trades();
-    let counted = run(counter(Language::Luau, 1), |handle| {
+    let counted = run(counter(Language::Luau, 1), |handle, _| {
         let text = "strategy { name = \"counter\", params = { { name = \"n\", kind = \"integer\", \
                     default = 1, doc = \"n\" } } }\nif param(\"n\") ~= 1 then error(\"not so\") end\n\
                     function on_trade(price, qty, side, time) end\n";
@@ -170,17 +172,42 @@ fn a_version_that_fails_to_build_leaves_the_running_one_alone() {
 fn a_shadow_is_compared_and_thrown_away_and_then_promoted() {
     let (first, second) = trades();
     let (answer, receiver) = sync_channel(1);
-    let counted = run(counter(Language::Luau, 1), move |handle| {
+    let mut report = None;
+    let counted = run(counter(Language::Luau, 1), |handle, let_pass| {
         let version = version(counter(Language::Luau, 10));
         let load = Load { version, shadow: 20, answer };
         handle.direct(Directive::Load(Box::new(load))).unwrap();
+        // What is asked after a load is answered after it.
+        handle.inspect(Duration::from_secs(10), |_, _| ()).unwrap();
+        let_pass(market(3, 2).len() / 4);
+        report = Some(receiver.recv_timeout(Duration::from_secs(10)).unwrap().unwrap());
     });
-    let report = receiver.recv().unwrap().unwrap();
-    let shadow = report.shadow.unwrap();
+    let shadow = report.unwrap().shadow.unwrap();
     // Looked at between two cycles: a few more than asked for.
     assert!((20..84).contains(&shadow.n_events), "{shadow:?}");
     assert_eq!(shadow.n_different, shadow.n_events, "{shadow:?}");
     assert!(shadow.differences[0].contains("Remember"), "{shadow:?}");
     let left = counted - first - second;
     assert!(left > 0.0 && left <= 9.0 * (second - 20.0) && left % 9.0 == 0.0, "{counted}");
+}
+
+#[test]
+fn events_go_on_while_a_version_is_built_and_commands_wait_for_it() {
+    let mut passed = 0;
+    run(counter(Language::Rhai, 1), |handle, let_pass| {
+        let before = handle.status(Duration::from_secs(10)).unwrap();
+        let (answer, receiver) = sync_channel(1);
+        let load = Load { version: version(counter(Language::Rhai, 2)), shadow: 0, answer };
+        handle.direct(Directive::Load(Box::new(load))).unwrap();
+        let_pass(200);
+        let look = |engine: &tercel_core::Engine, own: &tercel_runtime::Status| {
+            (engine.state().strategies[0].is_running, own.seq)
+        };
+        let (is_running, seq) = handle.inspect(Duration::from_secs(10), look).unwrap();
+        let report = receiver.try_recv().expect("what is asked after a load waits for it").unwrap();
+        assert!(is_running && seq >= report.seq);
+        assert!(report.pause <= report.work, "{report:?}");
+        passed = report.seq.0 - before.seq.0;
+    });
+    assert!(passed > 100, "{passed} events passed while the version was built");
 }

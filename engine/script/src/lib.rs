@@ -62,6 +62,6 @@ pub use manifest::{
     BarLength, BarRequest, Manifest, ParamKind, ParamSpec, ParamValue, ParamValues, TimerSpec,
 };
 pub use runtime::ScriptRuntime;
-pub use script::{Binding, Script, Source};
+pub use script::{Binding, Script, Source, StrategyBuild};
 pub use strategy::ScriptStrategy;
 pub use tree::Tree;

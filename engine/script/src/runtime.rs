@@ -29,3 +29,13 @@ pub trait ScriptRuntime {
     /// is none.
     fn idle(&mut self) {}
 }
+
+/// A machine in the making.
+pub(crate) trait Builder {
+    /// Does the next part of the work; returns the machine after the last.
+    ///
+    /// # Errors
+    ///
+    /// If the script does not compile or its top level fails. There is no going on then.
+    fn step(&mut self) -> Result<Option<Box<dyn ScriptRuntime>>, StrategyFault>;
+}

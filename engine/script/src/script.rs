@@ -12,9 +12,11 @@ use crate::hook::Hooks;
 use crate::host::{Host, HostBinding, SharedHost};
 use crate::language::Language;
 use crate::limits::{Limits, StopSwitch};
+use crate::luau::{Bytecode, LuauBuilder};
 use crate::manifest::{Manifest, ParamValues};
 use crate::modules::Modules;
-use crate::runtime::ScriptRuntime;
+use crate::rhai::RhaiBuilder;
+use crate::runtime::Builder;
 use crate::strategy::ScriptStrategy;
 
 /// A script that was checked: it compiles, its top level runs, its declaration is sound.
@@ -22,6 +24,7 @@ use crate::strategy::ScriptStrategy;
 pub struct Script {
     source: Source,
     modules: Modules,
+    bytecode: Bytecode,
     limits: Limits,
     manifest: Manifest,
 }
@@ -56,9 +59,10 @@ pub struct Binding {
     pub reload: bool,
 }
 
-/// Machines that run a source, and what they share with it.
-pub(crate) struct Parts<'a> {
-    pub(crate) source: &'a Source,
+/// What a machine is made of, and shares with those who made it.
+pub(crate) struct Parts {
+    pub(crate) source: Source,
+    pub(crate) bytecode: Rc<Bytecode>,
     pub(crate) modules: Rc<RefCell<Modules>>,
     pub(crate) host: SharedHost,
 }
@@ -111,11 +115,17 @@ impl Script {
 
     fn check_with(source: Source, modules: Modules, limits: &Limits) -> Result<Self, ScriptError> {
         let binding = HostBinding::default();
-        let (runtime, host, mut modules) =
-            build(&source, modules, limits, StopSwitch::default(), binding)?;
+        let begun = begin(&source, modules, Bytecode::default(), limits, binding);
+        let Begun { mut builder, host, modules, .. } = begun;
+        let runtime = whole(|| builder.step())?;
         let manifest = declared(&source, &host, runtime.hooks())?;
+        let mut modules = modules.borrow().clone();
         modules.seal();
-        Ok(Self { source, modules, limits: limits.clone(), manifest })
+        let bytecode = match source.language {
+            Language::Luau => Bytecode::of(&source, &modules),
+            Language::Rhai => Bytecode::default(),
+        };
+        Ok(Self { source, modules, bytecode, limits: limits.clone(), manifest })
     }
 
     /// Returns what the script declares.
@@ -144,8 +154,18 @@ impl Script {
     /// If the binding does not fit the declaration, or the top level fails or declares something
     /// else than it did when it was checked.
     pub fn instantiate(&self, binding: Binding) -> Result<ScriptStrategy, ScriptError> {
+        let mut build = self.build(binding)?;
+        whole(|| build.step())
+    }
+
+    /// Begins to build the strategy, on the thread where it is to stay, for whoever cannot wait until
+    /// all of it is done.
+    ///
+    /// # Errors
+    ///
+    /// If the binding does not fit the declaration.
+    pub fn build(&self, binding: Binding) -> Result<StrategyBuild, ScriptError> {
         let labels = self.fit(&binding)?;
-        let stop = StopSwitch::default();
         let reload = binding.reload;
         let binding = HostBinding {
             instruments: binding.instruments,
@@ -154,16 +174,10 @@ impl Script {
             params: binding.params,
             seed: binding.seed,
         };
-        let (runtime, host, _) =
-            build(&self.source, self.modules.clone(), &self.limits, stop.clone(), binding)?;
-        if declared(&self.source, &host, runtime.hooks())? != self.manifest {
-            return Err(self.manifest.binding_error(
-                "strategy declares something else than when it was checked; a declaration must not \
-                 depend on parameters or chance"
-                    .to_owned(),
-            ));
-        }
-        Ok(ScriptStrategy::new(runtime, host, stop, self.manifest.timers.clone(), reload))
+        let (modules, bytecode) = (self.modules.clone(), self.bytecode.clone());
+        let Begun { builder, host, stop, .. } =
+            begin(&self.source, modules, bytecode, &self.limits, binding);
+        Ok(StrategyBuild { script: self.clone(), builder, host, stop, reload })
     }
 
     /// Checks a binding against the declaration. Returns the labels of its series.
@@ -211,23 +225,84 @@ fn room_beside(source: &Source, limits: &Limits) -> Result<usize, ScriptError> {
     })
 }
 
-/// Builds a machine with the script in it, its top level run.
-fn build(
+/// A strategy in the making: its machine's library, functions, code and top level, step by step, each
+/// a fraction of a millisecond unless the script's own top level takes longer.
+pub struct StrategyBuild {
+    script: Script,
+    builder: Box<dyn Builder>,
+    host: SharedHost,
+    stop: StopSwitch,
+    reload: bool,
+}
+
+impl std::fmt::Debug for StrategyBuild {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StrategyBuild").field("script", &self.script).finish_non_exhaustive()
+    }
+}
+
+impl StrategyBuild {
+    /// Takes the next step; returns the strategy after the last.
+    ///
+    /// # Errors
+    ///
+    /// If the top level fails or declares something else than it did when it was checked. There is no
+    /// going on then.
+    pub fn step(&mut self) -> Result<Option<ScriptStrategy>, ScriptError> {
+        let Some(runtime) = self.builder.step()? else { return Ok(None) };
+        let manifest = &self.script.manifest;
+        if declared(&self.script.source, &self.host, runtime.hooks())? != *manifest {
+            return Err(manifest.binding_error(
+                "strategy declares something else than when it was checked; a declaration must not \
+                 depend on parameters or chance"
+                    .to_owned(),
+            ));
+        }
+        let (host, stop) = (Rc::clone(&self.host), self.stop.clone());
+        let timers = manifest.timers.clone();
+        Ok(Some(ScriptStrategy::new(runtime, host, stop, timers, self.reload)))
+    }
+}
+
+/// A machine that is begun, and what it shares.
+struct Begun {
+    builder: Box<dyn Builder>,
+    host: SharedHost,
+    modules: Rc<RefCell<Modules>>,
+    stop: StopSwitch,
+}
+
+/// Begins to build a machine with the script in it.
+fn begin(
     source: &Source,
     modules: Modules,
+    bytecode: Bytecode,
     limits: &Limits,
-    stop: StopSwitch,
     binding: HostBinding,
-) -> Result<(Box<dyn ScriptRuntime>, SharedHost, Modules), ScriptError> {
-    let host = Host::new(&source.file, source.language, limits, stop, binding).shared();
+) -> Begun {
+    let stop = StopSwitch::default();
+    let host = Host::new(&source.file, source.language, limits, stop.clone(), binding).shared();
     let modules = Rc::new(RefCell::new(modules));
-    let parts = Parts { source, modules: Rc::clone(&modules), host: Rc::clone(&host) };
-    let runtime: Box<dyn ScriptRuntime> = match source.language {
-        Language::Luau => Box::new(crate::luau::Luau::load(&parts)?),
-        Language::Rhai => Box::new(crate::rhai::Rhai::load(&parts)?),
+    let parts = Parts {
+        source: source.clone(),
+        bytecode: Rc::new(bytecode),
+        modules: Rc::clone(&modules),
+        host: Rc::clone(&host),
     };
-    let modules = modules.borrow().clone();
-    Ok((runtime, host, modules))
+    let builder: Box<dyn Builder> = match source.language {
+        Language::Luau => Box::new(LuauBuilder::new(parts)),
+        Language::Rhai => Box::new(RhaiBuilder::new(parts)),
+    };
+    Begun { builder, host, modules, stop }
+}
+
+/// Takes all steps at once.
+fn whole<T, E>(mut step: impl FnMut() -> Result<Option<T>, E>) -> Result<T, E> {
+    loop {
+        if let Some(whole) = step()? {
+            return Ok(whole);
+        }
+    }
 }
 
 /// Returns the declaration with the hooks.

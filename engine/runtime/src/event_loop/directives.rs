@@ -1,22 +1,20 @@
 //! What other threads ask for, done between two events.
 
-use std::time::Instant;
-
-use tercel_core::{Command, Event};
+use tercel_core::Event;
 use tercel_sim::Observer;
 
 use super::EventLoop;
 use crate::clock::Clock;
-use crate::directive::{Directive, Load, LoadReport, ShadowReport};
+use crate::directive::{Directive, Load};
 use crate::port::Port;
 use crate::recorder::Recorder;
-use crate::shadow::{Nobody, Shadow};
+use crate::shadow::Shadow;
 use crate::source::MarketSource;
 
 /// A shadow run under way.
 pub(super) struct Following {
-    load: Box<Load>,
-    shadow: Shadow,
+    pub(super) load: Box<Load>,
+    pub(super) shadow: Shadow,
 }
 
 impl std::fmt::Debug for Following {
@@ -30,12 +28,23 @@ const DIRECTIVES_PER_CYCLE: usize = 64;
 
 impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, P, R, O, S> {
     pub(super) fn take_directives(&mut self) -> bool {
+        // What was asked after a version was to be loaded is done after it, such as setting its
+        // parameters.
+        if self.workshop.is_building() {
+            return false;
+        }
         if self.following.is_some() {
             self.look_at_shadow();
+            if self.workshop.is_building() {
+                return true;
+            }
         }
         for n in 0..DIRECTIVES_PER_CYCLE {
             let Some(directive) = self.control.next_directive() else { return n > 0 };
             self.direct(directive);
+            if self.workshop.is_building() {
+                break;
+            }
         }
         true
     }
@@ -45,7 +54,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         match directive {
             Directive::Command(command) => self.handle(&Event::Command(command)),
             Directive::Load(load) if load.shadow > 0 => self.follow(load),
-            Directive::Load(load) => self.load(&load, None),
+            Directive::Load(load) => self.load(load, None),
             Directive::Inspect(look) => {
                 let status = self.status();
                 look(&self.parts.engine, &status);
@@ -53,65 +62,8 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         }
     }
 
-    /// Puts a version in its strategy's place: built, recorded, started.
-    fn load(&mut self, load: &Load, shadow: Option<ShadowReport>) {
-        let begun = Instant::now();
-        let id = load.version.strategy();
-        // A shadow run of the same strategy ends: it would be compared with what is gone.
-        if self.following.as_ref().is_some_and(|own| own.load.version.strategy() == id)
-            && let Some(following) = self.following.take()
-        {
-            let _ = following.load.answer.try_send(Err("another version was loaded".to_owned()));
-        }
-        if let Err(error) = load.version.take_over(&mut self.parts.engine, true) {
-            let _ = load.answer.try_send(Err(error.to_string()));
-            return;
-        }
-        for record in load.version.records() {
-            if let Err(failure) = self.parts.recorder.keep(&record) {
-                self.fail(failure);
-            }
-        }
-        self.handle(&Event::Command(Command::Start(id)));
-        let report = LoadReport { seq: self.seq, pause: begun.elapsed(), shadow };
-        let is_running = self.parts.engine.state().strategies[id.index()].is_running;
-        let answer = if is_running {
-            Ok(report)
-        } else {
-            Err("the new version failed in its first call and is stopped; load another".to_owned())
-        };
-        // Who asked may have gone.
-        let _ = load.answer.try_send(answer);
-    }
-
-    /// Lets a version run in the shadow of the running one.
-    fn follow(&mut self, load: Box<Load>) {
-        let refusal = if self.following.is_some() {
-            Some("another version is running in shadow; wait for it".to_owned())
-        } else {
-            self.begin_shadow(&load)
-        };
-        if let Some(why) = refusal {
-            let _ = load.answer.try_send(Err(why));
-            return;
-        }
-        let engine = &mut self.parts.engine;
-        let id = load.version.strategy();
-        match load.version.build(engine, true) {
-            Ok(shadow) => {
-                let running = engine.exchange_strategy(id, Box::new(Nobody));
-                let shadow = Shadow::new(running, shadow, 256);
-                engine.exchange_strategy(id, Box::new(shadow.clone()));
-                self.following = Some(Following { load, shadow });
-            }
-            Err(error) => {
-                let _ = load.answer.try_send(Err(error.to_string()));
-            }
-        }
-    }
-
     /// Returns why a version cannot run in shadow, if so.
-    fn begin_shadow(&self, load: &Load) -> Option<String> {
+    pub(super) fn refuse_shadow(&self, load: &Load) -> Option<String> {
         let state = self.parts.engine.state();
         let own = state.strategies.get(load.version.strategy().index());
         let Some(own) = own.filter(|own| own.is_running) else {
@@ -145,6 +97,6 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             let _ = load.answer.try_send(Err(format!("failed in the shadow run: {fault}")));
             return;
         }
-        self.load(&load, Some(report));
+        self.load(load, Some(report));
     }
 }

@@ -13,6 +13,7 @@ mod directives;
 mod gate;
 mod inbox;
 mod live;
+mod loading;
 mod replay;
 
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ use crate::source::{MarketSource, SourceFailure, SourceState};
 use directives::Following;
 use gate::Gate;
 use inbox::Inbox;
+use loading::Workshop;
 
 /// What a loop is made of.
 #[derive(Debug)]
@@ -113,6 +115,7 @@ pub struct EventLoop<C, P, R, O, S> {
     gate: Gate,
     /// The version that runs in another's shadow, if one does.
     following: Option<Following>,
+    workshop: Workshop,
     seq: Seq,
     effects: Effects,
     /// The engine's time: that of its last event.
@@ -160,6 +163,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             control,
             gate: Gate::default(),
             following: None,
+            workshop: Workshop::default(),
             seq: Seq(0),
             effects: Engine::effects(),
             now: Nanos(i64::MIN),
@@ -225,6 +229,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
     /// Does one duty cycle; returns whether anything happened.
     fn cycle(&mut self) -> bool {
         let is_busy = if self.parts.clock.is_replay() { self.replay() } else { self.live() };
+        let is_busy = self.work(is_busy) || is_busy;
         self.tend();
         if self.control.is_status_wanted() {
             let status = self.status();
@@ -312,6 +317,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
     /// Stops the strategies and lets what is under way arrive. Returns why not all of it is recorded,
     /// if so.
     fn end(&mut self, cause: &EndCause) -> Option<RecordFailure> {
+        self.close_workshop();
         if self.has_begun {
             self.command_all(Command::Stop);
             self.drain();

@@ -12,19 +12,29 @@ use crate::host::{BarField, Host, HostResult, OrderOptions, SharedHost, tree_of_
 use crate::manifest::ParamValue;
 use crate::number;
 
-/// Defines the constants and functions of the API table.
-pub(super) fn install(lua: &Lua, host: &SharedHost) -> mlua::Result<()> {
-    lua.globals().raw_set("BUY", api::BUY)?;
-    lua.globals().raw_set("SELL", api::SELL)?;
+/// Defines the `n`th part of the constants and functions of the API table. Returns whether there are
+/// more.
+pub(super) fn install(lua: &Lua, host: &SharedHost, n: usize) -> mlua::Result<bool> {
     let functions = Functions { lua, host };
-    functions.declaration()?;
-    functions.market()?;
-    functions.bars()?;
-    functions.account()?;
-    functions.orders()?;
-    functions.time()?;
-    functions.keeping()?;
-    functions.indicators()
+    match n {
+        0 => {
+            lua.globals().raw_set("BUY", api::BUY)?;
+            lua.globals().raw_set("SELL", api::SELL)?;
+            functions.declaration()?;
+            functions.market()?;
+        }
+        1 => {
+            functions.bars()?;
+            functions.account()?;
+            functions.orders()?;
+        }
+        _ => {
+            functions.time()?;
+            functions.keeping()?;
+            functions.indicators()?;
+        }
+    }
+    Ok(n < 2)
 }
 
 type Instrument = Option<f64>;

@@ -1,6 +1,7 @@
 //! Strategies in Luau: one virtual machine for one script.
 //!
-//! - Source text only ever goes in as text: bytecode can crash the machine.
+//! - Sources come as text: made-up bytecode can crash the machine. What goes into a machine is that
+//!   text or what this very process has compiled of it (`build.rs`).
 //! - Native code generation is on, and so is the interrupt that counts fuel: it runs at every loop
 //!   turn, call and return, in compiled code too (`fuel.rs`). Once the fuel is used up every further
 //!   interrupt fails, so `pcall` gains nothing but its own few instructions.
@@ -18,6 +19,7 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("Luau's errors unwind through host functions: build with panic = \"unwind\"");
 
+mod build;
 mod convert;
 mod fault;
 mod fuel;
@@ -28,8 +30,7 @@ mod sandbox;
 
 use std::rc::Rc;
 
-use mlua::chunk::{ChunkMode, Compiler};
-use mlua::{Function, Lua, LuaOptions, StdLib, Value, VmState};
+use mlua::{Function, Lua, VmState};
 use tercel_core::{FaultKind, StrategyFault};
 
 use crate::error::HostError;
@@ -37,8 +38,8 @@ use crate::hook::{Hook, HookCall, Hooks, Numbers};
 use crate::host::SharedHost;
 use crate::limits::StopSwitch;
 use crate::runtime::ScriptRuntime;
-use crate::script::Parts;
 
+pub(crate) use build::{Bytecode, LuauBuilder};
 use hooks::ReadyHooks;
 
 /// Garbage that is let lie before a step of collecting, in bytes.
@@ -58,60 +59,6 @@ pub(crate) struct Luau {
     memory_per_call: usize,
     /// Bytes in use after the last step of collecting.
     collected: usize,
-}
-
-impl Luau {
-    /// Builds a machine and runs the script's top level.
-    ///
-    /// # Errors
-    ///
-    /// If the script does not compile or its top level fails.
-    pub(crate) fn load(parts: &Parts<'_>) -> Result<Self, StrategyFault> {
-        let limits = parts.host.borrow().limits.clone();
-        let file = parts.source.file.clone();
-        fuel::set(limits.fuel);
-        let fail = |error: &mlua::Error| fault::of(error, &file, 1);
-        let lua = machine(parts).map_err(|error| fail(&error))?;
-        lua.set_memory_limit(limits.memory).map_err(|error| fail(&error))?;
-        let run = || {
-            let name = format!("={file}");
-            let chunk = lua.load(parts.source.text.as_str()).set_name(name);
-            chunk.set_mode(ChunkMode::Text).into_function()?.call::<()>(())
-        };
-        let result = run();
-        if let Some(fault) = parts.host.borrow().broken() {
-            return Err(fault.clone());
-        }
-        result.map_err(|error| fail(&error))?;
-        let globals = lua.globals();
-        let mut hooks = [const { None }; Hook::ALL.len()];
-        for (place, hook) in hooks.iter_mut().zip(Hook::ALL) {
-            *place = match globals.get(hook.name()).map_err(|error| fail(&error))? {
-                Value::Nil => None,
-                Value::Function(function) => Some(function),
-                other => {
-                    let message =
-                        format!("{} is a {}, not a function", hook.name(), other.type_name());
-                    return Err(fail(&mlua::Error::runtime(message)));
-                }
-            };
-        }
-        let ready = ReadyHooks::new(&lua, &hooks).map_err(|error| fail(&error))?;
-        let stop = parts.host.borrow().stop.clone();
-        let mut luau = Self {
-            lua,
-            file,
-            hooks,
-            ready,
-            stop,
-            fuel_per_call: limits.fuel,
-            memory: limits.memory,
-            memory_per_call: limits.memory_per_call,
-            collected: 0,
-        };
-        luau.collect(usize::MAX);
-        Ok(luau)
-    }
 }
 
 impl ScriptRuntime for Luau {
@@ -171,28 +118,6 @@ impl Luau {
     }
 }
 
-/// Returns a machine with the host's functions and without anything harmful.
-fn machine(parts: &Parts<'_>) -> mlua::Result<Lua> {
-    let libs = StdLib::COROUTINE
-        | StdLib::TABLE
-        | StdLib::STRING
-        | StdLib::UTF8
-        | StdLib::BIT
-        | StdLib::MATH
-        | StdLib::BUFFER
-        | StdLib::VECTOR;
-    let lua = Lua::new_with(libs, LuaOptions::new().catch_rust_panics(false))?;
-    lua.set_compiler(Compiler::new().set_optimization_level(2).set_debug_level(1));
-    lua.enable_jit(true);
-    lua.gc_stop();
-    functions::install(&lua, &parts.host)?;
-    modules::install(&lua, parts)?;
-    sandbox::install(&lua, &parts.host)?;
-    lua.sandbox(true)?;
-    guard(&lua, &parts.host);
-    Ok(lua)
-}
-
 /// Counts fuel at every interrupt.
 fn guard(lua: &Lua, host: &SharedHost) {
     let host = Rc::clone(host);
@@ -238,12 +163,14 @@ mod tests {
     use std::cell::RefCell;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
+    use mlua::chunk::ChunkMode;
+
     use super::*;
     use crate::host::{Host, HostBinding};
     use crate::language::Language;
     use crate::limits::Limits;
     use crate::modules::Modules;
-    use crate::script::Source;
+    use crate::script::{Parts, Source};
 
     #[test]
     fn no_script_catches_a_panic_of_the_host() {
@@ -259,7 +186,8 @@ mod tests {
         let host = Host::new("t.luau", Language::Luau, &limits, stop, binding).shared();
         let modules = Rc::new(RefCell::new(Modules::default()));
         fuel::set(limits.fuel);
-        let lua = machine(&Parts { source: &source, modules, host }).unwrap();
+        let bytecode = Rc::new(Bytecode::default());
+        let lua = LuauBuilder::new(Parts { source, bytecode, modules, host }).into_machine();
         let bug = lua.create_function(|_, ()| -> mlua::Result<()> { panic!("a bug") }).unwrap();
         lua.globals().set("bug", bug).unwrap();
         for text in [

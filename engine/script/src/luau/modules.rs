@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use mlua::chunk::ChunkMode;
 use mlua::{BorrowedStr, Lua, Value};
 
 use super::raise;
@@ -20,8 +19,9 @@ enum Loaded {
 }
 
 /// Defines `require`.
-pub(super) fn install(lua: &Lua, parts: &Parts<'_>) -> mlua::Result<()> {
+pub(super) fn install(lua: &Lua, parts: &Parts) -> mlua::Result<()> {
     let (host, modules) = (Rc::clone(&parts.host), Rc::clone(&parts.modules));
+    let bytecode = Rc::clone(&parts.bytecode);
     let loaded: RefCell<BTreeMap<String, Loaded>> = RefCell::default();
     let require = lua.create_function(move |lua, name: BorrowedStr| {
         let found = modules.borrow_mut().load(&name, "luau");
@@ -36,7 +36,8 @@ pub(super) fn install(lua: &Lua, parts: &Parts<'_>) -> mlua::Result<()> {
             None => {}
         }
         loaded.borrow_mut().insert(name.clone(), Loaded::Running);
-        let chunk = lua.load(text).set_name(format!("={name}.luau")).set_mode(ChunkMode::Text);
+        let (chunk, mode) = bytecode.chunk(&name, &text);
+        let chunk = lua.load(chunk).set_name(format!("={name}.luau")).set_mode(mode);
         let value: Value = chunk.into_function()?.call(())?;
         loaded.borrow_mut().insert(name, Loaded::Done(value.clone()));
         Ok(value)

@@ -15,11 +15,11 @@ const REMOVED: [&str; 7] =
 
 /// Wraps library functions whose work grows with their arguments but meets no interrupt. Each pays
 /// one unit of fuel for about as much work as a loop turn.
-const PRELUDE: &str = include_str!("prelude.luau");
+pub(super) const PRELUDE: &str = include_str!("prelude.luau");
 
 /// Removes what is harmful and wraps what is expensive. Runs before the machine is sandboxed, which
-/// makes the result unchangeable.
-pub(super) fn install(lua: &Lua, host: &SharedHost) -> mlua::Result<()> {
+/// makes the result unchangeable. `compiled` is [`PRELUDE`] as this process has compiled it.
+pub(super) fn install(lua: &Lua, host: &SharedHost, compiled: Option<&[u8]>) -> mlua::Result<()> {
     let globals = lua.globals();
     for name in REMOVED {
         globals.raw_remove(name)?;
@@ -46,7 +46,11 @@ pub(super) fn install(lua: &Lua, host: &SharedHost) -> mlua::Result<()> {
     // Taking a panic as an argument is what raises it.
     let surface = lua.create_function(|_, _: mlua::Value| Ok(()))?;
     let name = format!("={}", fault::PRELUDE);
-    let prelude = lua.load(PRELUDE).set_name(name).set_mode(ChunkMode::Text);
+    let (prelude, mode) = match compiled {
+        Some(compiled) => (compiled, ChunkMode::Binary),
+        None => (PRELUDE.as_bytes(), ChunkMode::Text),
+    };
+    let prelude = lua.load(prelude).set_name(name).set_mode(mode);
     prelude.into_function()?.call((charge, random, surface, globals))
 }
 

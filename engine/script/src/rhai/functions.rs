@@ -17,27 +17,39 @@ use crate::number;
 
 type Answer = Result<Dynamic, Box<EvalAltResult>>;
 
-/// Defines the constants and functions of the API table.
-pub(super) fn install(engine: &mut Engine, host: &SharedHost) {
-    #[expect(deprecated, reason = "the only way to constants that functions see too")]
-    engine.on_var(|name, _, _| {
-        Ok(match name {
-            "BUY" => Some(api::BUY.into()),
-            "SELL" => Some(api::SELL.into()),
-            _ => None,
-        })
-    });
+/// Defines the `n`th part of the constants and functions of the API table. Returns whether there are
+/// more.
+pub(super) fn install(engine: &mut Engine, host: &SharedHost, n: usize) -> bool {
+    if n == 0 {
+        #[expect(deprecated, reason = "the only way to constants that functions see too")]
+        engine.on_var(|name, _, _| {
+            Ok(match name {
+                "BUY" => Some(api::BUY.into()),
+                "SELL" => Some(api::SELL.into()),
+                _ => None,
+            })
+        });
+    }
     let mut functions = Functions { engine, host };
-    functions.declaration();
-    functions.market();
-    functions.bars();
-    functions.account();
-    functions.orders();
-    functions.time();
-    functions.keeping();
-    functions.indicators();
-    functions.refused();
-    texts(engine);
+    match n {
+        0 => {
+            functions.declaration();
+            functions.market();
+        }
+        1 => {
+            functions.bars();
+            functions.account();
+            functions.orders();
+        }
+        _ => {
+            functions.time();
+            functions.keeping();
+            functions.indicators();
+            functions.refused();
+            texts(engine);
+        }
+    }
+    n < 2
 }
 
 /// Lets numbers and booleans be appended to text, as everybody expects who writes to the log. The

@@ -25,7 +25,7 @@ use tercel_core::{FaultKind, StrategyFault};
 
 use crate::hook::{Hook, HookCall, Hooks, Numbers};
 use crate::host::SharedHost;
-use crate::runtime::ScriptRuntime;
+use crate::runtime::{Builder, ScriptRuntime};
 use crate::script::Parts;
 
 /// The top-level variable that hooks get as `this`.
@@ -47,31 +47,75 @@ pub(crate) struct Rhai {
     host: SharedHost,
 }
 
-impl Rhai {
-    /// Builds an engine and runs the script's top level.
-    ///
-    /// # Errors
-    ///
-    /// If the script does not compile, its top level fails, or a hook takes other arguments than
-    /// it is given.
-    pub(crate) fn load(parts: &Parts<'_>) -> Result<Self, StrategyFault> {
-        let file = parts.source.file.clone();
-        let host = Rc::clone(&parts.host);
-        let engine = machine(&host);
-        let ast = engine.compile(&parts.source.text);
-        let ast = ast.map_err(|error| fault::of_parse(&error, &file))?;
-        let mut scope = Scope::new();
-        let result = engine.run_ast_with_scope(&mut scope, &ast);
-        if let Some(fault) = host.borrow().broken() {
-            return Err(fault.clone());
-        }
-        result.map_err(|error| fault::of(&error, &file))?;
-        let state = scope.get_value::<Dynamic>(STATE).unwrap_or_else(|| rhai::Map::new().into());
-        let hooks = defined(&ast, &file, host.borrow().n_bound())?;
-        let ast = ast.clone_functions_only();
-        Ok(Self { engine, ast, scope: Scope::new(), state, hooks, file, host })
-    }
+/// A Rhai engine in the making.
+pub(crate) struct RhaiBuilder {
+    parts: Parts,
+    engine: Option<Engine>,
+    ast: AST,
+    state: Dynamic,
+    next: Step,
+}
 
+/// What is to be done next.
+enum Step {
+    Machine,
+    Functions(usize),
+    Compile,
+    Run,
+    Hooks,
+}
+
+impl RhaiBuilder {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self { parts, engine: None, ast: AST::empty(), state: Dynamic::UNIT, next: Step::Machine }
+    }
+}
+
+impl Builder for RhaiBuilder {
+    fn step(&mut self) -> Result<Option<Box<dyn ScriptRuntime>>, StrategyFault> {
+        let (file, host) = (&self.parts.source.file, &self.parts.host);
+        let engine = self.engine.get_or_insert_with(|| machine(host));
+        self.next = match self.next {
+            Step::Machine => Step::Functions(0),
+            Step::Functions(n) => match functions::install(engine, host, n) {
+                true => Step::Functions(n + 1),
+                false => Step::Compile,
+            },
+            Step::Compile => {
+                let ast = engine.compile(&self.parts.source.text);
+                self.ast = ast.map_err(|error| fault::of_parse(&error, file))?;
+                Step::Run
+            }
+            Step::Run => {
+                let mut scope = Scope::new();
+                let result = engine.run_ast_with_scope(&mut scope, &self.ast);
+                if let Some(fault) = host.borrow().broken() {
+                    return Err(fault.clone());
+                }
+                result.map_err(|error| fault::of(&error, file))?;
+                let state = scope.get_value::<Dynamic>(STATE);
+                self.state = state.unwrap_or_else(|| rhai::Map::new().into());
+                Step::Hooks
+            }
+            Step::Hooks => {
+                let hooks = defined(&self.ast, file, host.borrow().n_bound())?;
+                let engine = self.engine.take().expect("made in the first step");
+                return Ok(Some(Box::new(Rhai {
+                    engine,
+                    ast: self.ast.clone_functions_only(),
+                    scope: Scope::new(),
+                    state: std::mem::take(&mut self.state),
+                    hooks,
+                    file: file.clone(),
+                    host: Rc::clone(host),
+                })));
+            }
+        };
+        Ok(None)
+    }
+}
+
+impl Rhai {
     fn run(&mut self, hook: Hook, arguments: impl FuncArgs) -> Result<(), Box<EvalAltResult>> {
         let options = CallFnOptions::new().eval_ast(false).bind_this_ptr(&mut self.state);
         let (scope, ast) = (&mut self.scope, &self.ast);
@@ -115,7 +159,7 @@ impl ScriptRuntime for Rhai {
     }
 }
 
-/// Returns an engine with the host's functions and without anything harmful.
+/// Returns an engine without anything harmful.
 fn machine(host: &SharedHost) -> Engine {
     let limits = host.borrow().limits.clone();
     let mut engine = Engine::new_raw();
@@ -144,7 +188,6 @@ fn machine(host: &SharedHost) -> Engine {
     let stop = limits_stop(host);
     engine
         .on_progress(move |_| stop.is_stopped().then(|| Dynamic::from("stopped by the watchdog")));
-    functions::install(&mut engine, host);
     engine
 }
 
