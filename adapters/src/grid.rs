@@ -141,36 +141,6 @@ impl Grid {
         let units = i128::from(steps) * i128::from(self.mantissa);
         Decimal::try_from_i128_with_scale(units, self.scale).unwrap_or_default().normalize()
     }
-
-    /// Appends so many steps as a decimal number without needless zeros. Does not allocate where
-    /// `out` has room.
-    pub fn push(&self, steps: i64, out: &mut Vec<u8>) {
-        let units = i128::from(steps) * i128::from(self.mantissa);
-        if units < 0 {
-            out.push(b'-');
-        }
-        let mut units = units.unsigned_abs();
-        let mut scale = usize::try_from(self.scale).unwrap_or(0);
-        while scale > 0 && units.is_multiple_of(10) {
-            units /= 10;
-            scale -= 1;
-        }
-        let mut text = [b'0'; 48];
-        let mut at = text.len();
-        let mut n_digits = 0;
-        while units > 0 || n_digits <= scale {
-            if n_digits == scale && scale > 0 {
-                at -= 1;
-                text[at] = b'.';
-            }
-            at -= 1;
-            // The remainder is below ten.
-            text[at] = b'0' + u8::try_from(units % 10).unwrap_or(0);
-            units /= 10;
-            n_digits += 1;
-        }
-        out.extend_from_slice(&text[at..]);
-    }
 }
 
 /// A number's digits and the power of ten that they are counted in, with no zeros at the end.
@@ -383,12 +353,8 @@ mod tests {
             mantissa in 1_u32..2_000, scale in 0_u32..10, steps in -1_000_000_000_i64..1_000_000_000
         ) {
             let grid = Grid::new(Decimal::new(i64::from(mantissa), scale)).unwrap();
-            let mut text = Vec::new();
-            grid.push(steps, &mut text);
-            prop_assert_eq!(grid.steps(&text), Some(steps));
-            let text = String::from_utf8(text).unwrap();
-            prop_assert_eq!(text.parse::<Decimal>().unwrap(), grid.decimal(steps));
-            prop_assert_eq!(text, grid.decimal(steps).to_string());
+            let text = grid.decimal(steps).to_string();
+            prop_assert_eq!(grid.steps(text.as_bytes()), Some(steps));
         }
 
         #[test]

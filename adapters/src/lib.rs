@@ -12,6 +12,7 @@ mod capabilities;
 mod client_id;
 mod clock;
 mod credentials;
+mod document;
 mod error;
 mod gateway;
 mod grid;
@@ -23,6 +24,7 @@ mod percent;
 mod protocol;
 mod reference;
 mod scan;
+mod sign;
 mod symbols;
 mod venue;
 
@@ -47,4 +49,5 @@ pub use protocol::{
 pub use reference::{
     Aggregate, Candle, CandleQuery, Listed, ListedInstrument, TradesFrom, TradesQuery,
 };
+pub use sign::{Digest, Encoding, Signer};
 pub use venue::{Connection, Environment, Manners, Purpose, Topic, TopicKind, Venue};

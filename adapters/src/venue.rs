@@ -71,7 +71,8 @@ pub struct Connection {
     /// What it is for.
     pub purpose: Purpose,
     /// Where to. Asked again before each attempt, because listen keys are part of some addresses:
-    /// `None` while the protocol has still to fetch one by a call.
+    /// `None` while the protocol has still to fetch one by a call, which
+    /// [`Protocol::on_timer`] asks for: it is called before the connection is open, too.
     pub address: Box<dyn Fn() -> Option<String> + Send>,
     /// What is said on it.
     pub protocol: Box<dyn Protocol>,

@@ -6,7 +6,7 @@ mod support;
 
 use support::{Talk, instrument, listing};
 use tercel_adapters::binance::{Binance, Product};
-use tercel_adapters::{Environment, Frame, Topic, TopicKind};
+use tercel_adapters::{Environment, Frame, Topic, TopicKind, Venue as _};
 use tercel_core::{InstrumentId, InstrumentKind, Nanos};
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rust_decimal::Decimal;
 use support::{Talk, instrument, json, lines, listing};
 use tercel_adapters::binance::{Binance, Product};
-use tercel_adapters::{Environment, Topic, TopicKind};
+use tercel_adapters::{Environment, Topic, TopicKind, Venue as _};
 use tercel_core::{
     BookState, Event, Instrument, InstrumentId, InstrumentKind, LinkState, MarketData, Nanos,
     OrderBook, Price, Quantity, Side,

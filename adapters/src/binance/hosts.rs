@@ -98,6 +98,11 @@ impl Hosts {
         };
         format!("{}{path}/stream", self.streams)
     }
+
+    /// Returns the address of an account's private stream (futures).
+    pub(crate) fn private(&self, listen_key: &str) -> String {
+        format!("{}/private/ws?listenKey={listen_key}", self.private)
+    }
 }
 
 impl Product {

@@ -1,0 +1,169 @@
+//! The private stream of a futures account, which is reached by a listen key.
+//!
+//! A key lives for an hour and is kept alive by calls. It is part of the stream's address, so it
+//! is fetched before each attempt to connect; requests of the account go over REST meanwhile.
+
+use std::sync::{Arc, Mutex};
+
+use tercel_core::{InstrumentId, Nanos};
+
+use super::account::unwrapped;
+use super::desk::{Desk, Way};
+use super::operation::usdm;
+use super::user::{self, Told};
+use crate::document::Fields;
+use crate::protocol::{
+    CallAnswer, CallId, CallOutcome, DecodeError, EncodeError, Frame, News, Outbox, Protocol,
+    Tagged,
+};
+
+/// How often the key is kept alive: it lives twice as long.
+const KEEP_EVERY_NS: i64 = 30 * Nanos::MINUTE;
+/// Pause after a call for the key that failed, doubled each time.
+const FIRST_RETRY_NS: i64 = Nanos::SECOND;
+/// The longest pause.
+const LAST_RETRY_NS: i64 = Nanos::MINUTE;
+
+/// A listen key, shared with whoever makes the stream's address of it.
+pub(crate) type SharedKey = Arc<Mutex<Option<String>>>;
+
+/// One account's private stream.
+#[derive(Debug)]
+pub(crate) struct PrivateStream {
+    desk: Desk,
+    key: SharedKey,
+    is_online: bool,
+    /// The call for a key, or for its life.
+    call: Option<CallId>,
+    /// When to make the next one.
+    due_at: Nanos,
+    pause_ns: i64,
+}
+
+impl PrivateStream {
+    pub(crate) const fn new(desk: Desk, key: SharedKey) -> Self {
+        Self {
+            desk,
+            key,
+            is_online: false,
+            call: None,
+            due_at: Nanos(i64::MIN),
+            pause_ns: FIRST_RETRY_NS,
+        }
+    }
+
+    fn set_key(&self, key: Option<String>) {
+        // Whoever holds it only clones it, so it is never left poisoned.
+        if let Ok(mut own) = self.key.lock() {
+            *own = key;
+        }
+    }
+
+    fn has_key(&self) -> bool {
+        self.key.lock().is_ok_and(|key| key.is_some())
+    }
+
+    fn failed(&mut self, now: Nanos) {
+        self.due_at = now.plus(self.pause_ns);
+        self.pause_ns = (self.pause_ns * 2).min(LAST_RETRY_NS);
+    }
+}
+
+impl Protocol for PrivateStream {
+    fn subscribe(&mut self, now: Nanos, out: &mut Outbox) {
+        // The address is the subscription.
+        self.is_online = true;
+        self.due_at = now.plus(KEEP_EVERY_NS);
+        out.news.push(News::Online);
+    }
+
+    fn decode(
+        &mut self,
+        frame: Frame<'_>,
+        received_at: Nanos,
+        out: &mut Outbox,
+    ) -> Result<(), DecodeError> {
+        let told = self.desk.take_frame(
+            frame.bytes(),
+            Way::Calls,
+            received_at,
+            out,
+            |directory, value, news| user::tell(directory, unwrapped(value), news),
+        )?;
+        match told {
+            Some(Told::KeyExpired | Told::Ended) => {
+                self.set_key(None);
+                out.reconnect = Some("the listen key has expired");
+                Ok(())
+            }
+            Some(Told::Unknown) => Err(DecodeError::UnknownMessage),
+            Some(Told::Done) | None => Ok(()),
+        }
+    }
+
+    fn encode(
+        &mut self,
+        request: &Tagged,
+        now: Nanos,
+        out: &mut Outbox,
+    ) -> Result<(), EncodeError> {
+        self.desk.encode(request, Way::Calls, now, out)
+    }
+
+    fn answer(&mut self, answer: &CallAnswer<'_>, received_at: Nanos, out: &mut Outbox) {
+        let Some(outcome) = self.desk.take_call(answer, Way::Calls, received_at, out) else {
+            return;
+        };
+        if self.call != Some(answer.id) {
+            return;
+        }
+        self.call = None;
+        let body = match outcome {
+            CallOutcome::Answered { status: 200, body, .. } => Some(body),
+            CallOutcome::Answered { .. } if self.is_online => {
+                // Refused to live on: only a new key helps.
+                self.set_key(None);
+                out.reconnect = Some("the listen key was refused");
+                None
+            }
+            CallOutcome::Answered { .. } | CallOutcome::NotSent | CallOutcome::Lost => None,
+        };
+        let Some(body) = body else {
+            self.failed(received_at);
+            return;
+        };
+        self.pause_ns = FIRST_RETRY_NS;
+        self.due_at = received_at.plus(KEEP_EVERY_NS);
+        let told =
+            self.desk.read(body, |value| value.text("listenKey").map(str::to_owned)).ok().flatten();
+        match told {
+            Some(key) => self.set_key(Some(key)),
+            // Keeping alive need not repeat it.
+            None if self.is_online => {}
+            None => self.failed(received_at),
+        }
+    }
+
+    fn on_timer(&mut self, now: Nanos, out: &mut Outbox) -> Nanos {
+        let next = self.desk.on_timer(now, out);
+        let is_wanted = self.is_online || !self.has_key();
+        if self.call.is_none() && is_wanted && self.due_at <= now {
+            let operation = if self.is_online { usdm::KEEP_STREAM } else { usdm::OPEN_STREAM };
+            self.call = Some(self.desk.call_apart(&operation, now, out));
+        }
+        if self.call.is_some() || !is_wanted { next } else { next.min(self.due_at) }
+    }
+
+    fn disconnected(&mut self, now: Nanos, out: &mut Outbox) {
+        if std::mem::replace(&mut self.is_online, false) {
+            out.news.push(News::Offline);
+        }
+        // Asked for anew, the venue gives the same key with a whole hour to live.
+        self.set_key(None);
+        self.call = None;
+        self.due_at = now;
+        self.desk.disconnected(out);
+    }
+
+    fn resync(&mut self, _instrument: InstrumentId, _now: Nanos, _out: &mut Outbox) {}
+}
