@@ -25,9 +25,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backtest, bench, check, config as config_command, ctl, doctor as doctor_command, export,
-    import, indicators, inspect, new, prune, recover, replay, run, runs, top as top_command, trace,
-    verify,
+    backtest, bench, check, config as config_command, ctl, doctor as doctor_command, exchange,
+    export, import, indicators, inspect, new, prune, recover, replay, run, runs,
+    top as top_command, trace, verify,
 };
 
 /// A low-latency trading engine whose strategies are scripts.
@@ -61,6 +61,7 @@ enum Command {
     Trace(trace::Args),
     Doctor(doctor_command::Args),
     Top(top_command::Args),
+    Exchange(exchange::Args),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         Command::Trace(args) => trace::run(&args),
         Command::Doctor(args) => doctor_command::run(&args),
         Command::Top(args) => top_command::run(&args),
+        Command::Exchange(args) => exchange::run(&args),
     };
     match outcome {
         Ok(answer) => answer.into(),

@@ -68,6 +68,8 @@ pub struct Setup {
     pub key: String,
     /// What the client signs with.
     pub credential: Credential,
+    /// More keys of the same client.
+    pub more_keys: Vec<(String, Credential)>,
     /// Where markets come from.
     pub markets: Markets,
     /// Speed of the markets in thousandths of their own.
@@ -117,6 +119,7 @@ impl Setup {
             balances: balances.map(|(asset, n)| (asset.to_owned(), Fixed::whole(n))).to_vec(),
             key: "demo".to_owned(),
             credential: Credential::Hmac("demo".to_owned()),
+            more_keys: Vec::new(),
             markets: Markets::Seeded,
             speed_e3: 1_000,
         }
@@ -171,6 +174,9 @@ impl Setup {
         }
         let mut binance = Binance::new(spot, usdm);
         let accounts = binance.add_client(&self.key, &self.credential);
+        for (key, credential) in &self.more_keys {
+            binance.add_key(accounts, key, credential);
+        }
         for (asset, amount) in &self.balances {
             binance
                 .endow(accounts, asset, *amount)

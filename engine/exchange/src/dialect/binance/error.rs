@@ -110,7 +110,6 @@ pub(super) fn spot(reject: Reject, doing: Doing) -> ApiError {
     }
 }
 
-#[expect(dead_code, reason = "for the futures, whose functions follow")]
 /// Returns the USD-M futures' error for a refusal.
 pub(super) fn usdm(reject: Reject, doing: Doing) -> ApiError {
     let (code, msg) = match reject {

@@ -56,6 +56,18 @@ pub enum Credential {
     Ed25519([u8; 32]),
 }
 
+impl Credential {
+    /// Reads an Ed25519 public key in PEM, as venues take them; `None` if it is none.
+    #[must_use]
+    pub fn from_pem(pem: &str) -> Option<Self> {
+        let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+        let der = auth::base64_decode(body.trim())?;
+        // What comes before the key says that it is one of this kind, always in the same bytes.
+        let key = der.strip_prefix(&[48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0])?;
+        key.try_into().ok().map(Self::Ed25519)
+    }
+}
+
 /// The dialect: two exchanges, their clients' keys and connections.
 #[derive(Debug)]
 pub struct Binance {

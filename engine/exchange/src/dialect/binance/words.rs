@@ -132,7 +132,6 @@ pub(super) const fn expiry(reason: ExpiryReason) -> &'static str {
     }
 }
 
-#[expect(dead_code, reason = "for the futures, whose functions follow")]
 pub(super) const fn position_side(side: PositionSide) -> &'static str {
     match side {
         PositionSide::Both => "BOTH",
@@ -141,7 +140,6 @@ pub(super) const fn position_side(side: PositionSide) -> &'static str {
     }
 }
 
-#[expect(dead_code, reason = "for the futures, whose functions follow")]
 pub(super) fn read_position_side(text: Option<&str>) -> Result<PositionSide, ApiError> {
     match text {
         None | Some("BOTH") => Ok(PositionSide::Both),

@@ -1,10 +1,10 @@
 //! Spot: `/api/v3` and its WebSocket API.
 
-mod account;
+pub(super) mod account;
 pub(super) mod json;
 mod lists;
 pub(super) mod market_data;
-mod orders;
+pub(super) mod orders;
 mod replace;
 mod rules;
 pub(super) mod user;

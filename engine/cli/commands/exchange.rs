@@ -1,0 +1,140 @@
+//! `tercel exchange`: a venue on this machine.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args as ClapArgs, ValueEnum};
+use tercel_exchange::dialect::binance::Credential;
+use tercel_exchange::server::Server;
+use tercel_exchange::{Fixed, Listing, Markets, Product, Setup};
+
+use crate::commands::print;
+use crate::exit::{Answer, Blame, Failure, Outcome, input};
+
+/// Run an exchange on this machine that speaks a real venue's protocol.
+///
+/// Prints one line of JSON with its addresses once it is ready, and runs until it is told to stop
+/// (interrupt or termination). Nothing that happens on it costs anything.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  tercel exchange --venue binance --listen 127.0.0.1:9000\n  \
+    tercel exchange --venue binance --symbols BTCUSDT,ETHBTC --balances USDT=5000,BTC=0.1 --seed 7\n\n\
+    Control calls (faults, the truth, the market): GET /control tells them.")]
+pub(crate) struct Args {
+    /// Whose protocol to speak.
+    #[arg(long, value_enum)]
+    venue: Venue,
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// API key of the client.
+    #[arg(long, default_value = "demo")]
+    key: String,
+    /// Secret that the client signs with.
+    #[arg(long, default_value = "demo")]
+    secret: String,
+    /// Passphrase, for venues that have one.
+    #[arg(long, default_value = "demo")]
+    passphrase: String,
+    /// Ed25519 public key (PEM) of a second API key `KEY-ed25519` of the same client.
+    #[arg(long, value_name = "FILE")]
+    ed25519: Option<PathBuf>,
+    /// Picks the markets.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Symbols to trade.
+    #[arg(long, value_delimiter = ',', default_values_t = Setup::SYMBOLS.map(String::from))]
+    symbols: Vec<String>,
+    /// What the client begins with, such as USDT=100000,BTC=2.
+    #[arg(long, value_delimiter = ',', value_name = "ASSET=AMOUNT")]
+    balances: Vec<String>,
+    /// Where the markets come from: `seeded`, or `still` for none.
+    #[arg(long, default_value = "seeded", value_name = "seeded|still")]
+    market: String,
+    /// Speed of the markets; 2 is twice as fast.
+    #[arg(long, default_value = "1")]
+    speed: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Venue {
+    /// Spot and USD-M futures.
+    Binance,
+}
+
+/// How often the command looks whether it is to stop.
+const POLL: Duration = Duration::from_millis(50);
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let should_stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&should_stop)).or_machine()?;
+    }
+    let setup = read_setup(args)?;
+    let site = match args.venue {
+        Venue::Binance => setup.binance().or_input()?,
+    };
+    let server = Server::start(args.listen, site)
+        .map_err(|error| Failure::Machine(anyhow::anyhow!("listen on {}: {error}", args.listen)))?;
+    let authority = server.address().to_string();
+    let ready = server.with_site(|site| site.addresses(&authority));
+    print(&format!("{ready}\n"))?;
+    while !should_stop.load(Ordering::Relaxed) {
+        std::thread::sleep(POLL);
+    }
+    server.stop();
+    Ok(Answer::Good)
+}
+
+fn read_setup(args: &Args) -> Outcome<Setup> {
+    let mut setup = Setup::new(Server::time(), args.seed);
+    setup.symbols = args.symbols.iter().map(|symbol| symbol.to_ascii_uppercase()).collect();
+    for symbol in &setup.symbols {
+        if Listing::by_name(symbol, Product::Spot).is_none() {
+            return Err(input(format!(
+                "--symbols: {symbol:?} is no base asset followed by a quote asset such as USDT"
+            )));
+        }
+    }
+    if !args.balances.is_empty() {
+        setup.balances =
+            args.balances.iter().map(|text| read_balance(text)).collect::<Outcome<_>>()?;
+    }
+    args.key.clone_into(&mut setup.key);
+    setup.credential = Credential::Hmac(args.secret.clone());
+    if let Some(path) = &args.ed25519 {
+        let pem = std::fs::read_to_string(path)
+            .with_context(|| format!("--ed25519 {}", path.display()))
+            .or_input()?;
+        let credential = Credential::from_pem(&pem).ok_or_else(|| {
+            input(format!("--ed25519 {}: no Ed25519 public key in PEM", path.display()))
+        })?;
+        setup.more_keys.push((format!("{}-ed25519", args.key), credential));
+    }
+    setup.markets = match args.market.as_str() {
+        "seeded" => Markets::Seeded,
+        "still" => Markets::Still,
+        other => {
+            return Err(input(format!("--market: must be seeded or still, got {other:?}")));
+        }
+    };
+    let speed = Fixed::parse(&args.speed).ok().filter(|speed| speed.is_positive());
+    let speed = speed.and_then(|speed| i64::try_from(speed.units() / 100_000).ok());
+    let speed = speed.filter(|speed_e3| (1..=1_000_000).contains(speed_e3));
+    setup.speed_e3 = speed.ok_or_else(|| {
+        input(format!("--speed: must be between 0.001 and 1000, got {:?}", args.speed))
+    })?;
+    Ok(setup)
+}
+
+fn read_balance(text: &str) -> Outcome<(String, Fixed)> {
+    let read = || {
+        let (asset, amount) = text.split_once('=')?;
+        let amount = Fixed::parse(amount).ok().filter(|amount| *amount >= Fixed::ZERO)?;
+        Some((asset.to_ascii_uppercase(), amount)).filter(|(asset, _)| !asset.is_empty())
+    };
+    read().ok_or_else(|| input(format!("--balances: must be like USDT=1000, got {text:?}")))
+}
