@@ -24,6 +24,7 @@ mod percent;
 mod protocol;
 mod reference;
 mod scan;
+mod secrets;
 mod sign;
 mod symbols;
 mod venue;
@@ -49,5 +50,6 @@ pub use protocol::{
 pub use reference::{
     Aggregate, Candle, CandleQuery, Listed, ListedInstrument, TradesFrom, TradesQuery,
 };
+pub use secrets::{KeySource, SecretError};
 pub use sign::{Digest, Encoding, Signer};
 pub use venue::{Connection, Environment, Manners, Purpose, Topic, TopicKind, Venue};

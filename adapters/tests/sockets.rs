@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tercel_adapters::net::{
-    Backoff, Budget, BusySocket, CallFaults, CloseReason, Faults, Limiter, LinkOptions, Loss,
-    MarketDriver, MarketSetup, MemoryCallNet, MemoryCalls, MemoryNet, NotSent, ResyncHandle, Tls,
-    TokioSocket, Transport, TransportState, run_shared,
+    Backoff, Budget, BusySocket, CallFaults, CloseReason, Faults, Limiter, LinkOptions, Listener,
+    Loss, MarketDriver, MarketSetup, MemoryCallNet, MemoryCalls, MemoryNet, NotSent, ResyncHandle,
+    Tls, TokioSocket, Transport, TransportState, run_shared,
 };
 use tercel_adapters::{ClockOffset, Listing, Manners};
 use tercel_core::{Event, InstrumentId, LinkState, Nanos, VenueId};
@@ -69,9 +69,9 @@ fn feed_with(kind: Kind, venue: Toy, n_topics: u16, tls: &Tls, budget: Budget) -
                 run_shared(driver, now, |news| match heard.upgrade() {
                     Some(events) => {
                         events.lock().unwrap().append(news);
-                        true
+                        Listener::Listens
                     }
-                    None => false,
+                    None => Listener::IsGone,
                 })
             });
             Feed::Shared(events, resyncs)

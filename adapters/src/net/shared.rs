@@ -15,13 +15,26 @@ use super::tokio_socket::TokioSocket;
 /// turn.
 const POLLS_MAX: usize = 16;
 
-/// Longest sleep: how late it is noticed that nobody listens any more.
-const SLEEP_NS_MAX: i64 = Nanos::SECOND;
+/// Bounds of a sleep: timers of tokio are of milliseconds, and nobody may listen any more.
+const WAIT_NS_MIN: i64 = 1_000_000;
+const WAIT_NS_MAX: i64 = Nanos::SECOND;
 
-/// Runs a driver on the calling thread until `deliver` says that nobody listens. The thread sleeps
-/// while there is nothing to do.
+/// What becomes of news that are delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Listener {
+    /// All was taken.
+    Listens,
+    /// There was no room; wants to be asked again soon, with or without more.
+    IsFull,
+    /// Nobody listens any more.
+    IsGone,
+}
+
+/// Runs a driver on the calling thread until nobody listens any more. The thread sleeps while
+/// there is nothing to do.
 ///
-/// `deliver` is given what is news and takes it out; it is also asked, with nothing, once a second.
+/// `deliver` is given what is news and takes it out; it is also asked, with nothing, once a second,
+/// and each millisecond while it was full.
 ///
 /// # Errors
 ///
@@ -29,35 +42,36 @@ const SLEEP_NS_MAX: i64 = Nanos::SECOND;
 pub fn run_shared<C: CallDriver>(
     mut driver: MarketDriver<TokioSocket, C>,
     mut clock: impl FnMut() -> Nanos,
-    mut deliver: impl FnMut(&mut Vec<Event>) -> bool,
+    mut deliver: impl FnMut(&mut Vec<Event>) -> Listener,
 ) -> std::io::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let mut events = Vec::new();
+    let mut listener = Listener::Listens;
     runtime.block_on(async {
-        loop {
-            let wait_ns = driver.next_deadline().0.saturating_sub(clock().0);
-            // Timers of tokio are of milliseconds.
-            let wait_ns = wait_ns.clamp(1_000_000, SLEEP_NS_MAX);
+        while listener != Listener::IsGone {
+            let wait_ns = match listener {
+                Listener::IsFull => WAIT_NS_MIN,
+                _ => driver.next_deadline().0.saturating_sub(clock().0),
+            };
+            let wait_ns = wait_ns.clamp(WAIT_NS_MIN, WAIT_NS_MAX);
             let wait = Duration::from_nanos(u64::try_from(wait_ns).unwrap_or(0));
             let mut sleep = pin!(tokio::time::sleep(wait));
-            let is_heard = poll_fn(|context| {
+            listener = poll_fn(|context| {
                 driver.wake_with(context.waker());
+                let mut listener = listener;
                 for _ in 0..POLLS_MAX {
-                    let n = driver.poll(&mut clock, &mut events);
-                    if n > 0 && !deliver(&mut events) {
-                        return Poll::Ready(false);
-                    }
-                    if n == 0 {
+                    if driver.poll(&mut clock, &mut events) == 0 {
                         return sleep.as_mut().poll(context).map(|()| deliver(&mut events));
                     }
+                    listener = deliver(&mut events);
+                    if listener != Listener::Listens {
+                        break;
+                    }
                 }
-                Poll::Ready(true)
+                Poll::Ready(listener)
             })
             .await;
-            if !is_heard {
-                break;
-            }
             tokio::task::yield_now().await;
         }
         driver.close(clock());
