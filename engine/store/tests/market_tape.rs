@@ -236,6 +236,35 @@ fn a_segment_that_was_cut_anywhere_is_read_to_its_last_whole_block() {
     assert!(lengths.len() > 4, "{lengths:?}");
 }
 
+/// The process died while it created a segment: the tape began with nothing, and nothing after it could
+/// be read.
+#[test]
+fn segments_that_were_cut_before_their_first_event_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = events(8, 40_000);
+    let options = MarketTapeOptions { segment_bytes: 50_000, ..roomy() };
+    record(folder.path(), options, &events).close().unwrap();
+    let paths = segments(folder.path());
+    assert!(paths.len() > 3);
+    let whole = fs::read(&paths[0]).unwrap();
+    for len in [0, 1, 7, 20] {
+        fs::write(&paths[0], &whole[..len]).unwrap();
+        let mut reader = MarketTapeReader::open(folder.path()).unwrap();
+        assert!(reader.notes()[0].contains("00000001"), "{:?}", reader.notes());
+        let first = reader.next_item().unwrap();
+        let Some(Taped::Event { index, .. }) = first else { panic!("{first:?}") };
+        assert!(index > 0, "its number says what is missing");
+        assert_eq!(first, Some(numbered(&events)[usize::try_from(index).unwrap()]));
+        let mut reader = MarketTapeReader::seek(folder.path(), 0).unwrap();
+        assert_eq!(reader.next_item().unwrap(), first);
+    }
+    for path in &paths {
+        fs::write(path, []).unwrap();
+    }
+    let error = MarketTapeReader::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains(".tape") || error.contains("0000"), "{error}");
+}
+
 #[test]
 fn a_flipped_byte_is_told_or_costs_blocks_but_never_gives_other_events() {
     let folder = tempfile::tempdir().unwrap();

@@ -47,28 +47,33 @@ pub struct MarketTapeReader {
 }
 
 impl MarketTapeReader {
-    /// Opens the tape in a folder, at its first event.
+    /// Opens the tape in a folder, at its first event. Segments that were cut before they had any are
+    /// left out and noted.
     ///
     /// # Errors
     ///
-    /// If the folder cannot be read, holds no segment, or its first segment is no tape.
+    /// If the folder cannot be read, holds no segment, or its first segment is no tape; if all are cut
+    /// before their first event, of what the last of them lacks.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let io = |error| StoreError::io(folder, error);
         let found = segments_of(folder).map_err(io)?;
-        let segments: Vec<_> = found.into_iter().rev().map(|(_, path)| path).collect();
-        let Some(first) = segments.last() else {
-            return Err(io(std::io::ErrorKind::NotFound.into()));
+        let mut segments: Vec<_> = found.into_iter().rev().map(|(_, path)| path).collect();
+        let (mut notes, mut cut) = (Vec::new(), None);
+        let metadata = loop {
+            let Some(first) = segments.last() else {
+                return Err(cut.unwrap_or_else(|| io(std::io::ErrorKind::NotFound.into())));
+            };
+            match TapeReader::open(first, true) {
+                Ok(tape) => break tape.metadata().clone(),
+                Err(error @ StoreError::Truncated { .. }) => {
+                    notes.push(error.to_string());
+                    cut = Some(error);
+                    segments.pop();
+                }
+                Err(error) => return Err(error),
+            }
         };
-        let metadata = TapeReader::open(first, true)?.metadata().clone();
-        Ok(Self {
-            segments,
-            segment: None,
-            events: Vec::new(),
-            at: 0,
-            next: None,
-            metadata,
-            notes: Vec::new(),
-        })
+        Ok(Self { segments, segment: None, events: Vec::new(), at: 0, next: None, metadata, notes })
     }
 
     /// Returns what the events are about.
