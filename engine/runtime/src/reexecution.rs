@@ -49,8 +49,6 @@ pub struct Reexecuted {
     pub difference: Option<Difference>,
     /// Why it stopped before the run's end, if it did without a difference.
     pub stopped: Option<String>,
-    /// The engine as the last event has left it.
-    pub engine: Engine,
 }
 
 /// The first event after which something else happened than was recorded.
@@ -163,8 +161,18 @@ impl Reexecution<'_> {
                     player.follow_to(seq)?;
                     player.check_end(state_hash)
                 }
+                // What the scripts kept to themselves is in no snapshot: there is no going on after it.
+                Record::Gap { instrument: None, n_lost, .. } => {
+                    player.out.stopped.get_or_insert_with(|| {
+                        format!(
+                            "{n_lost} entries or more are missing after it, because the journal \
+                             failed and was opened again; what came then cannot be executed again"
+                        )
+                    });
+                    false
+                }
                 // The tape itself says what is missing.
-                Record::Gap { .. } => true,
+                Record::Gap { instrument: Some(_), .. } => true,
                 other => {
                     loads.take(index, &other)?;
                     true
@@ -174,7 +182,7 @@ impl Reexecution<'_> {
                 break;
             }
         }
-        let Player { engine, out, .. } = player;
+        let out = player.out;
         let difference = out.difference.map(|mut difference| {
             difference.scripts.clone_from(&loads.names);
             difference
@@ -186,7 +194,6 @@ impl Reexecution<'_> {
             last_seq: out.last_seq,
             difference,
             stopped: out.stopped,
-            engine,
         })
     }
 

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | the journal's ring is full | they wait in memory | none is lost |
 //! | the disk does not answer | waiting | none is lost |
-//! | a commit failed, or too many wait | the journal is opened again, a snapshot ends the hole | those of the hole are missing from the record, not from the state |
+//! | a commit failed, or too many wait | the journal is opened again, a gap is recorded, a snapshot ends the hole | those of the hole are missing from the record, not from the state |
 //! | order numbers are not leased in time | waiting | none is lost |
 
 mod clerk;
@@ -54,7 +54,10 @@ pub struct JournalRecorder<M = ()> {
     /// The state while it is being copied for a snapshot.
     copy: Option<StateCopy>,
     counts: RecorderCounts,
-    /// When the disk is next looked after, on the loop's clock, or after how many calls.
+    /// Entries that were missing when the journal was last opened again.
+    n_missing_before: u64,
+    /// The loop's time, and when the disk is next looked after, or after how many calls.
+    now: Nanos,
     next_look_at: Nanos,
     n_calls: u32,
     trouble: Option<RecordFailure>,
@@ -139,6 +142,8 @@ impl<M: MarketSink> JournalRecorder<M> {
             is_encoding: false,
             copy: None,
             counts: RecorderCounts::default(),
+            n_missing_before: 0,
+            now: Nanos(0),
             next_look_at: Nanos(i64::MIN),
             n_calls: 0,
             trouble: None,
@@ -307,6 +312,7 @@ impl<M: MarketSink> JournalRecorder<M> {
                     (self.durable, self.durable_at) = (journal.durable_through(), Instant::now());
                     self.journal = Some(journal);
                     self.phase = Phase::Resuming { ticket: None };
+                    self.tell_gap();
                     self.take_snapshot(seq, engine);
                 }
                 Done::Encoded { opening, bytes } => {
@@ -316,6 +322,17 @@ impl<M: MarketSink> JournalRecorder<M> {
                     }
                 }
             }
+        }
+    }
+
+    /// Records that entries are missing here.
+    fn tell_gap(&mut self) {
+        let n_lost = self.counts.n_missing - self.n_missing_before;
+        self.n_missing_before = self.counts.n_missing;
+        let Some(journal) = &mut self.journal else { return };
+        let gap = Record::Gap { at: self.now, instrument: None, n_lost };
+        if let Err(error) = journal.record(&gap) {
+            self.fail(error.to_string(), self.options.reopen_interval);
         }
     }
 
@@ -478,6 +495,7 @@ impl<M: MarketSink> Recorder for JournalRecorder<M> {
         if self.trouble.is_none() && time < self.next_look_at && self.n_calls < LOOK_CALLS {
             return Ok(());
         }
+        self.now = time;
         self.next_look_at = time.plus(LOOK_NS);
         self.n_calls = 0;
         let health = self.look(seq, engine);

@@ -180,6 +180,17 @@ fn assert_resumable(over: &Over) {
     assert!(!hole.is_empty() || over.counts.n_missing == 0);
     if let Some(last) = hole.last() {
         assert!(snapshots.iter().any(|(seq, _)| seq >= last), "a snapshot ends the hole");
+        let records = || over.reader.records().unwrap().map(|record| record.unwrap().1);
+        let gap = records().position(|own| matches!(own, Record::Gap { instrument: None, .. }));
+        let end = records()
+            .position(|own| matches!(own, Record::Snapshot { seq, .. } if seq >= *last))
+            .unwrap();
+        let before = records().take(gap.expect("the hole is told")).filter_map(|own| match own {
+            Record::Entry(entry) => Some(entry.seq),
+            _ => None,
+        });
+        assert!(gap.unwrap() < end, "it is told before the snapshot that ends it");
+        assert!(before.max().is_none_or(|seq| seq < hole[0]), "it is told where it begins");
     }
     assert_snapshots(over, &snapshots);
 }

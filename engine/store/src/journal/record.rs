@@ -78,13 +78,15 @@ pub enum Record {
         /// The state, in the encoding of whoever took it.
         bytes: Vec<u8>,
     },
-    /// Market data did not reach the tape.
+    /// Something is missing: market data of an instrument, or entries, because the journal failed and was
+    /// opened again. The next snapshot is of the state after them.
     Gap {
         /// When it was noticed.
         at: Nanos,
-        /// Whose; `None` if of several instruments.
+        /// Whose market data; `None` for entries.
         instrument: Option<InstrumentId>,
-        /// How many events were lost.
+        /// How many events were lost. Of entries, those that were under way to the disk when the journal
+        /// failed are not counted.
         n_lost: u64,
     },
     /// The run is over: the last record of a sealed journal.
