@@ -32,11 +32,15 @@ fn round_trips(
     echo: impl FnOnce() + Send + 'static,
 ) -> Duration {
     // On a thread of its own: Criterion's stays where it is.
+    let (ready, is_ready) = std::sync::mpsc::channel();
     let far = std::thread::spawn(move || {
         pin(1);
+        ready.send(()).expect("the near side waits");
         echo();
     });
-    // The far side is there once it has answered.
+    // It begins on this core: spinning here would keep it from leaving.
+    is_ready.recv().expect("the far side has a core");
+    // Both are warm once it has answered.
     (0..1_000).for_each(&mut trip);
     let begun = Instant::now();
     (0..n).for_each(&mut trip);

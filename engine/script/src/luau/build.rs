@@ -43,7 +43,8 @@ impl Bytecode {
 }
 
 /// Compiled once a process.
-static PRELUDE: LazyLock<Option<Arc<[u8]>>> = LazyLock::new(|| compile(sandbox::PRELUDE));
+static PRELUDE: LazyLock<[Option<Arc<[u8]>>; sandbox::PRELUDE.len()]> =
+    LazyLock::new(|| sandbox::PRELUDE.map(compile));
 
 fn compile(text: &str) -> Option<Arc<[u8]>> {
     compiler().compile(text).ok().map(Arc::from)
@@ -65,7 +66,7 @@ pub(crate) struct LuauBuilder {
 enum Step {
     Machine,
     Functions(usize),
-    Prelude,
+    Prelude(usize),
     Sandbox,
     Load,
     Run(Function),
@@ -87,13 +88,23 @@ impl LuauBuilder {
             Step::Machine => Step::Functions(0),
             Step::Functions(n) => match functions::install(lua, &parts.host, *n)? {
                 true => Step::Functions(n + 1),
-                false => Step::Prelude,
+                false => {
+                    modules::install(lua, parts)?;
+                    sandbox::remove(lua)?;
+                    Step::Prelude(0)
+                }
             },
-            Step::Prelude => {
-                modules::install(lua, parts)?;
-                sandbox::install(lua, &parts.host, PRELUDE.as_deref())?;
-                Step::Sandbox
-            }
+            Step::Prelude(n) => match sandbox::PRELUDE.get(*n) {
+                Some(text) => {
+                    let (part, mode) = match &PRELUDE[*n] {
+                        Some(compiled) => (&**compiled, ChunkMode::Binary),
+                        None => (text.as_bytes(), ChunkMode::Text),
+                    };
+                    sandbox::wrap(lua, &parts.host, part, mode)?;
+                    Step::Prelude(n + 1)
+                }
+                None => Step::Sandbox,
+            },
             Step::Sandbox => {
                 lua.sandbox(true)?;
                 guard(lua, &parts.host);
