@@ -34,7 +34,7 @@ impl Exchange {
         if qty > ask.qty {
             return Err(Reject::AmendIncrease);
         }
-        if qty < listing.step || qty <= order.filled || !qty.is_multiple_of(listing.step) {
+        if qty < listing.step || qty <= order.filled + order.prevented || !qty.is_multiple_of(listing.step) {
             return Err(Reject::LotSize);
         }
         if ask.price.times_floor(qty) < listing.min_notional {
@@ -77,7 +77,7 @@ impl Exchange {
         let order = self.orders.get(&id).filter(|order| order.account == account);
         let order = order.filter(|order| order.status.is_open()).ok_or(Reject::UnknownOrder)?;
         let before = order.ask.clone();
-        let (filled, market) = (order.filled, before.market);
+        let (filled, market) = (order.filled + order.prevented, before.market);
         if before.kind != OrderKind::Limit {
             return Err(Reject::WrongKind);
         }

@@ -57,6 +57,12 @@ pub struct OrderList {
 }
 
 impl OrderList {
+    /// Returns what its pair has locked together, until one of them begins to work.
+    #[must_use]
+    pub const fn locked(&self) -> Fixed {
+        self.locked
+    }
+
     /// Returns the orders that exclude each other.
     fn pair(&self) -> &[OrderId] {
         match self.kind {
@@ -197,7 +203,7 @@ impl Exchange {
 
     /// Locks what the dearer of a pair needs.
     fn fund_pair(&mut self, account: AccountId, pair: [&NewOrder; 2]) -> Result<Fixed, Reject> {
-        let needed = pair.map(|ask| self.lock_of(ask)).into_iter().max().unwrap_or(Fixed::ZERO);
+        let needed = pair.map(|ask| self.lock_of(account, ask)).into_iter().max().unwrap_or(Fixed::ZERO);
         let asset = self.given_asset(pair[0].market, pair[0].side);
         self.lock(account, &asset, needed)?;
         Ok(needed)
@@ -253,6 +259,8 @@ impl Exchange {
     pub(super) fn leg_ended(&mut self, id: OrderId) {
         let order = self.order_ref(id);
         let (status, account) = (order.status, order.account);
+        // It ended because the other one of its pair has begun, which goes on.
+        let gave_way = order.expiry == Some(ExpiryReason::OcoTrigger);
         let (market, side) = (order.ask.market, order.ask.side);
         let Some(list) = order.list.and_then(|list| self.lists.get(&list)) else { return };
         let list_id = list.id;
@@ -261,6 +269,7 @@ impl Exchange {
             .iter()
             .copied()
             .filter(|other| *other != id && self.order_ref(*other).status.is_open())
+            .filter(|_| !gave_way)
             .collect();
         if is_first_of_others && status == OrderStatus::Filled {
             self.list_mut(list_id).is_due = true;

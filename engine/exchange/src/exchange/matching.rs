@@ -322,7 +322,7 @@ impl Exchange {
 
     /// Returns how much a taker could trade at once.
     fn available(&self, taker: &Taker) -> Fixed {
-        let limit = taker.limit;
+        let (limit, skips_own) = (taker.limit, taker.self_trade != SelfTrade::Allow);
         self.market(taker.market)
             .book
             .orders(taker.side.opposite())
@@ -332,7 +332,7 @@ impl Exchange {
                     Side::Sell => *price >= limit,
                 })
             })
-            .filter(|(_, resting)| resting.account != taker.account)
+            .filter(|(_, resting)| !skips_own || resting.account != taker.account)
             .map(|(_, resting)| resting.total())
             .sum()
     }

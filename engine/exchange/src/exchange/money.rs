@@ -8,7 +8,7 @@ use crate::exchange::Exchange;
 use crate::fixed::Fixed;
 use crate::ids::{AccountId, MarketId, OrderId};
 use crate::listing::Product;
-use crate::order::{NewOrder, OrderKind};
+use crate::order::{NewOrder, OrderKind, SelfTrade};
 use crate::reject::Reject;
 use crate::update::Update;
 
@@ -23,14 +23,14 @@ impl Exchange {
     }
 
     /// Returns what an order must lock, in the asset that it gives.
-    pub(super) fn lock_of(&self, ask: &NewOrder) -> Fixed {
+    pub(super) fn lock_of(&self, account: AccountId, ask: &NewOrder) -> Fixed {
         match (ask.side, ask.kind) {
             (Side::Sell, OrderKind::Market) if ask.qty.is_zero() => {
-                self.sale_for(ask.market, ask.quote_qty)
+                self.sale_for(account, ask)
             }
             (Side::Sell, _) => ask.qty,
             (Side::Buy, OrderKind::Market) if ask.qty.is_zero() => ask.quote_qty,
-            (Side::Buy, OrderKind::Market) => self.cost_of(ask.market, ask.qty),
+            (Side::Buy, OrderKind::Market) => self.cost_of(account, ask, ask.qty),
             // Nobody knows what it will cost; its stop price is the best guess.
             (Side::Buy, OrderKind::StopLoss | OrderKind::TakeProfit) => {
                 let price = match ask.stop_price {
@@ -44,32 +44,46 @@ impl Exchange {
     }
 
     /// Returns what buying a quantity now would cost, as far as the book goes.
-    pub(super) fn cost_of(&self, market: MarketId, qty: Fixed) -> Fixed {
+    pub(super) fn cost_of(&self, account: AccountId, ask: &NewOrder, qty: Fixed) -> Fixed {
         let (mut left, mut cost) = (qty, Fixed::ZERO);
-        for (price, resting) in self.market(market).book.orders(Side::Sell) {
+        for (price, total) in self.met_by(account, ask) {
             if left.is_zero() {
                 break;
             }
-            let part = left.min(resting.total());
+            let part = left.min(total);
             cost += price.times_ceil(part);
             left -= part;
         }
         cost
     }
 
-    /// Returns how much must be sold now to get so much of the quote asset.
-    fn sale_for(&self, market: MarketId, quote_qty: Fixed) -> Fixed {
-        let market = self.market(market);
-        let (mut left, mut qty) = (quote_qty, Fixed::ZERO);
-        for (price, resting) in market.book.orders(Side::Buy) {
-            let part = left.over_floor(price).floor_to(market.listing.step).min(resting.total());
+    /// Returns how much must be sold now to get the quote quantity that is asked for.
+    fn sale_for(&self, account: AccountId, ask: &NewOrder) -> Fixed {
+        let step = self.market(ask.market).listing.step;
+        let (mut left, mut qty) = (ask.quote_qty, Fixed::ZERO);
+        for (price, total) in self.met_by(account, ask) {
+            let part = left.over_floor(price).floor_to(step).min(total);
             qty += part;
             left -= price.times_floor(part);
-            if part < resting.total() {
+            if part < total {
                 break;
             }
         }
         qty
+    }
+
+    /// Returns prices and quantities that an order would trade with, the best first. Its account's
+    /// own orders are not among them where they expire rather than trade.
+    fn met_by(
+        &self,
+        account: AccountId,
+        ask: &NewOrder,
+    ) -> impl Iterator<Item = (Fixed, Fixed)> + '_ {
+        let skips_own = ask.self_trade == SelfTrade::ExpireMaker;
+        let orders = self.market(ask.market).book.orders(ask.side.opposite());
+        orders
+            .filter(move |(_, resting)| !skips_own || resting.account != account)
+            .map(|(price, resting)| (price, resting.total()))
     }
 
     /// Locks money.
@@ -114,10 +128,11 @@ impl Exchange {
         }
         let needed = if !order.status.is_open() {
             Fixed::ZERO
+        } else if order.ask.kind.is_market() {
+            // It ends within this call, and only then is known what it did not need.
+            order.locked
         } else if side == Side::Sell {
             order.remaining()
-        } else if order.ask.kind.is_market() {
-            order.locked
         } else {
             order.ask.price.times_ceil(order.remaining())
         };

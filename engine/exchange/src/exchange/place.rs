@@ -34,7 +34,7 @@ impl Exchange {
         self.check(account, ask)?;
         let asset = self.given_asset(ask.market, ask.side);
         let is_spot = self.market(ask.market).listing.product == Product::Spot;
-        if is_spot && self.account(account).balance(&asset).free < self.lock_of(ask) {
+        if is_spot && self.account(account).balance(&asset).free < self.lock_of(account, ask) {
             return Err(Reject::InsufficientBalance);
         }
         Ok(())
@@ -44,7 +44,7 @@ impl Exchange {
     pub(super) fn fund(&mut self, account: AccountId, ask: &NewOrder) -> Result<Fixed, Reject> {
         match self.market(ask.market).listing.product {
             Product::Spot => {
-                let needed = self.lock_of(ask);
+                let needed = self.lock_of(account, ask);
                 let asset = self.given_asset(ask.market, ask.side);
                 self.lock(account, &asset, needed)?;
                 Ok(needed)

@@ -101,7 +101,7 @@ impl Exchange {
         let order = self.order_ref(id);
         if order.ask.kind.is_market() && order.ask.side == Side::Buy {
             // The market may have run away from the price that the lock was made for.
-            let cost = self.cost_of(market, order.remaining());
+            let cost = self.cost_of(account, &order.ask, order.remaining());
             let missing = cost - self.order_ref(id).locked;
             if missing.is_positive() {
                 let asset = self.given_asset(market, Side::Buy);

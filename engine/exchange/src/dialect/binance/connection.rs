@@ -291,5 +291,9 @@ fn route(path: &str) -> (Product, &str) {
             (product, rest) = (Product::Usdm, shorter);
         }
     }
+    // Some clients tell spot from futures by the name of spot's host, `stream…`.
+    if let Some(shorter) = rest.strip_prefix("/stream").filter(|rest| !rest.is_empty()) {
+        rest = shorter;
+    }
     (product, rest)
 }

@@ -99,6 +99,7 @@ impl Feeds {
             listeners.remove(&conn);
             !listeners.is_empty()
         });
+        self.candles.retain(|stream, _| self.listeners.contains_key(stream));
     }
 
     pub(super) fn names_of(&self, conn: ConnId) -> Vec<&str> {

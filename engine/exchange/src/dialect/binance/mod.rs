@@ -394,6 +394,7 @@ impl Dialect for Binance {
             "binance_spot": {
                 "rest": at("http", ""),
                 "streams": at("ws", ""),
+                "named_streams": at("ws", "/stream"),
                 "ws_api": at("ws", "/ws-api/v3"),
             },
             "binance_usdm": {
