@@ -2,9 +2,11 @@
 
 use tercel_core::{Nanos, Side};
 
+use crate::account::Balance;
+use crate::exchange::Conditional;
 use crate::exchange::lists::ListState;
 use crate::fixed::Fixed;
-use crate::ids::{AccountId, ConditionalId, ListId, MarketId, OrderId};
+use crate::ids::{AccountId, ListId, MarketId, OrderId};
 use crate::order::{Execution, Fill, Order};
 
 /// Something happened.
@@ -25,10 +27,8 @@ pub enum Update {
     },
     /// A conditional order changed.
     Conditional {
-        /// Whose.
-        account: AccountId,
-        /// Which; look it up in the exchange.
-        id: ConditionalId,
+        /// What it is now.
+        conditional: Box<Conditional>,
         /// When.
         at: Nanos,
     },
@@ -36,8 +36,8 @@ pub enum Update {
     Balances {
         /// Whose.
         account: AccountId,
-        /// Which assets.
-        assets: Vec<String>,
+        /// Which assets, and what there is of them now.
+        assets: Vec<(String, Balance)>,
         /// When.
         at: Nanos,
     },

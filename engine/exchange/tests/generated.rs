@@ -1,5 +1,7 @@
 //! Generated orders: the matching against a naive one, and money that is always accounted for.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -271,9 +273,8 @@ impl Naive {
             let candidates =
                 self.resting.iter().enumerate().filter(|(_, r)| r.1 != ask.side && fits(r.2));
             // The first of the best: a stable minimum.
-            let best = candidates.min_by_key(|(idx, r)| {
-                (if ask.side == Side::Buy { r.2 } else { -r.2 }, *idx)
-            });
+            let best = candidates
+                .min_by_key(|(idx, r)| (if ask.side == Side::Buy { r.2 } else { -r.2 }, *idx));
             let Some((idx, _)) = best else { break };
             let maker = &mut self.resting[idx];
             let qty = left.min(maker.3);

@@ -34,7 +34,10 @@ impl Exchange {
         if qty > ask.qty {
             return Err(Reject::AmendIncrease);
         }
-        if qty < listing.step || qty <= order.filled + order.prevented || !qty.is_multiple_of(listing.step) {
+        if qty < listing.step
+            || qty <= order.filled + order.prevented
+            || !qty.is_multiple_of(listing.step)
+        {
             return Err(Reject::LotSize);
         }
         if ask.price.times_floor(qty) < listing.min_notional {

@@ -307,8 +307,8 @@ impl Exchange {
     }
 
     fn tell_conditional(&mut self, id: ConditionalId) {
-        let (account, at) = (self.conditionals[&id].account, self.now);
-        self.updates.push(Update::Conditional { account, id, at });
+        let (conditional, at) = (Box::new(self.conditionals[&id].clone()), self.now);
+        self.updates.push(Update::Conditional { conditional, at });
     }
 
     fn conditional_mut(&mut self, id: ConditionalId) -> &mut Conditional {

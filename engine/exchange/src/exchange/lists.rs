@@ -203,7 +203,8 @@ impl Exchange {
 
     /// Locks what the dearer of a pair needs.
     fn fund_pair(&mut self, account: AccountId, pair: [&NewOrder; 2]) -> Result<Fixed, Reject> {
-        let needed = pair.map(|ask| self.lock_of(account, ask)).into_iter().max().unwrap_or(Fixed::ZERO);
+        let needed =
+            pair.map(|ask| self.lock_of(account, ask)).into_iter().max().unwrap_or(Fixed::ZERO);
         let asset = self.given_asset(pair[0].market, pair[0].side);
         self.lock(account, &asset, needed)?;
         Ok(needed)

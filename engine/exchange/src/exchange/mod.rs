@@ -156,7 +156,8 @@ impl Exchange {
         balance.free += amount;
         self.account_mut(account).updated_at = at.0;
         self.updates.push(Update::Deposit { account, asset: asset.to_owned(), amount, at });
-        self.updates.push(Update::Balances { account, assets: vec![asset.to_owned()], at });
+        let assets = vec![(asset.to_owned(), self.account(account).balance(asset))];
+        self.updates.push(Update::Balances { account, assets, at });
         let cause = PositionCause::Deposit;
         self.updates.push(Update::Position { account, market: None, cause, at });
         Ok(())

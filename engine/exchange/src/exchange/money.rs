@@ -25,9 +25,7 @@ impl Exchange {
     /// Returns what an order must lock, in the asset that it gives.
     pub(super) fn lock_of(&self, account: AccountId, ask: &NewOrder) -> Fixed {
         match (ask.side, ask.kind) {
-            (Side::Sell, OrderKind::Market) if ask.qty.is_zero() => {
-                self.sale_for(account, ask)
-            }
+            (Side::Sell, OrderKind::Market) if ask.qty.is_zero() => self.sale_for(account, ask),
             (Side::Sell, _) => ask.qty,
             (Side::Buy, OrderKind::Market) if ask.qty.is_zero() => ask.quote_qty,
             (Side::Buy, OrderKind::Market) => self.cost_of(account, ask, ask.qty),
@@ -189,7 +187,9 @@ impl Exchange {
     pub(super) fn tell_balances(&mut self, account: AccountId, market: MarketId) {
         let listing = &self.market(market).listing;
         if listing.product == Product::Spot {
-            let assets = vec![listing.base.clone(), listing.quote.clone()];
+            let held = self.account(account);
+            let with_balance = |asset: &String| (asset.clone(), held.balance(asset));
+            let assets = [&listing.base, &listing.quote].map(with_balance).to_vec();
             let at = self.now;
             self.updates.push(Update::Balances { account, assets, at });
         }

@@ -96,8 +96,8 @@ impl Binance {
                 let Some(list) = exchange.list(*list) else { return };
                 (*account, spot::user::list_status(exchange, list, *state, now_ms))
             }
-            Update::Balances { account, assets, .. } => {
-                (*account, spot::user::account_position(exchange, *account, assets, now_ms))
+            Update::Balances { account, assets, at } => {
+                (*account, spot::user::account_position(assets, millis(*at), now_ms))
             }
             Update::Deposit { account, asset, amount, .. } => {
                 (*account, spot::user::balance_update(asset, *amount, now_ms))

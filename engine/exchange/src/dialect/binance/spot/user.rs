@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::account::Balance;
 use crate::dialect::binance::spot::json::{basis_points, contingency, list_states};
 use crate::dialect::binance::words;
 use crate::exchange::lists::{ListState, OrderList};
@@ -92,23 +93,20 @@ pub(in crate::dialect::binance) fn execution_report(
 
 /// Returns what an account has of some assets.
 pub(in crate::dialect::binance) fn account_position(
-    exchange: &Exchange,
-    account: crate::ids::AccountId,
-    assets: &[String],
+    assets: &[(String, Balance)],
+    at_ms: i64,
     now_ms: i64,
 ) -> Value {
-    let held = exchange.account(account);
     let balances: Vec<_> = assets
         .iter()
-        .map(|asset| {
-            let balance = held.balance(asset);
+        .map(|(asset, balance)| {
             json!({"a": asset, "f": balance.free.to_string(), "l": balance.locked.to_string()})
         })
         .collect();
     json!({
         "e": "outboundAccountPosition",
         "E": now_ms,
-        "u": held.updated_at.div_euclid(1_000_000),
+        "u": at_ms,
         "B": balances,
     })
 }

@@ -130,6 +130,8 @@ pub(super) fn conditional(exchange: &Exchange, conditional: &Conditional) -> Val
         "quantity": ask.qty.text(style.qty),
         "algoStatus": conditional_status(conditional.status),
         "actualOrderId": conditional.order.map_or_else(String::new, |id| id.0.to_string()),
+        "actualQty": order.map_or(Fixed::ZERO, |order| order.filled).text(style.qty),
+        "actualType": order.map_or("", |order| kind(&order.ask)),
         "actualPrice": order.map_or(Fixed::ZERO, Order::average_price).text(5),
         "triggerPrice": ask.stop_price.text(style.price),
         "price": ask.price.text(style.price),

@@ -23,11 +23,10 @@ pub(in crate::dialect::binance) fn events(
             events.extend(trade_lite(exchange, report, now_ms).map(|event| (account, event)));
             events
         }
-        Update::Conditional { account, id, at } => exchange
-            .conditional(*id)
-            .map(|conditional| (*account, algo_update(exchange, conditional, millis(*at), now_ms)))
-            .into_iter()
-            .collect(),
+        Update::Conditional { conditional, at } => {
+            let event = algo_update(exchange, conditional, millis(*at), now_ms);
+            vec![(conditional.account, event)]
+        }
         Update::Position { account, market, cause, at } => {
             vec![(
                 *account,
