@@ -635,8 +635,9 @@ impl Desk {
                 Some(Answer::Order(order, Vec::new()))
             }),
             Content::Replaced { .. } => {
-                let old = value.field("cancelResponse").and_then(|old| directory.order(old));
-                let new = value.field("newOrderResponse").and_then(|new| directory.order(new));
+                let both = value.field("data").unwrap_or(value);
+                let old = both.field("cancelResponse").and_then(|old| directory.order(old));
+                let new = both.field("newOrderResponse").and_then(|new| directory.order(new));
                 old.zip(new).map(|(old, new)| Answer::Replaced { old, new })
             }
             Content::Orders => {
