@@ -1,5 +1,7 @@
 //! `tercel exchange`: a venue on this machine.
 
+mod tape;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,14 +47,18 @@ pub(crate) struct Args {
     /// Picks the markets.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Symbols to trade.
-    #[arg(long, value_delimiter = ',', default_values_t = Setup::SYMBOLS.map(String::from))]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        help = "Symbols to trade [default: BTCUSDT, ETHUSDT, \
+        BNBUSDT, SOLUSDT, ETHBTC, or those of the tape]"
+    )]
     symbols: Vec<String>,
     /// What the client begins with, such as USDT=100000,BTC=2.
     #[arg(long, value_delimiter = ',', value_name = "ASSET=AMOUNT")]
     balances: Vec<String>,
-    /// Where the markets come from: `seeded`, or `still` for none.
-    #[arg(long, default_value = "seeded", value_name = "seeded|still")]
+    /// Where the markets come from: a seed, recorded data of any known format, or nowhere.
+    #[arg(long, default_value = "seeded", value_name = "seeded|tape:FILE|still")]
     market: String,
     /// Speed of the markets; 2 is twice as fast.
     #[arg(long, default_value = "1")]
@@ -91,7 +97,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 fn read_setup(args: &Args) -> Outcome<Setup> {
     let mut setup = Setup::new(Server::time(), args.seed);
-    setup.symbols = args.symbols.iter().map(|symbol| symbol.to_ascii_uppercase()).collect();
+    if !args.symbols.is_empty() {
+        setup.symbols = args.symbols.iter().map(|symbol| symbol.to_ascii_uppercase()).collect();
+    }
     for symbol in &setup.symbols {
         if Listing::by_name(symbol, Product::Spot).is_none() {
             return Err(input(format!(
@@ -118,7 +126,15 @@ fn read_setup(args: &Args) -> Outcome<Setup> {
         "seeded" => Markets::Seeded,
         "still" => Markets::Still,
         other => {
-            return Err(input(format!("--market: must be seeded or still, got {other:?}")));
+            let path = other.strip_prefix("tape:").filter(|path| !path.is_empty());
+            let path = path.ok_or_else(|| {
+                input(format!("--market: must be seeded, tape:FILE or still, got {other:?}"))
+            })?;
+            let recordings = tape::open(std::path::Path::new(path))?;
+            if args.symbols.is_empty() {
+                setup.symbols = recordings.iter().map(|found| found.symbol.clone()).collect();
+            }
+            Markets::Recorded(recordings)
         }
     };
     let speed = Fixed::parse(&args.speed).ok().filter(|speed| speed.is_positive());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::fixed::Fixed;
-use crate::ids::{AccountId, ConditionalId, ListId, MarketId, OrderId};
+use crate::ids::{ConditionalId, ListId, MarketId, OrderId};
 use crate::order::{Fill, PositionSide};
 
 /// What an account has of one asset.
@@ -117,8 +117,6 @@ pub struct Account {
     pub updated_at: i64,
     /// Income that is not a trade's: funding.
     pub funding: Fixed,
-    /// Number of the crowd for the code that must treat it apart.
-    pub id: Option<AccountId>,
 }
 
 impl Account {

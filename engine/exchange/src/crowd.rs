@@ -164,7 +164,7 @@ impl Crowd {
     }
 
     /// Returns when the next event happens, in the exchange's time.
-    fn next_at(&self) -> Option<Nanos> {
+    pub(crate) fn next_at(&self) -> Option<Nanos> {
         let event = self.next.as_ref().filter(|_| self.is_running)?;
         let since = i128::from(event.venue_at.since(self.flow_origin));
         let span = since * 1_000 / i128::from(self.speed_e3);
@@ -235,14 +235,6 @@ fn past_candle(close_at: Nanos, bar: &Bar, tick: Fixed, lot: Fixed) -> Candle {
 }
 
 impl Exchange {
-    /// Returns the earliest event of any crowd that is due.
-    pub(crate) fn next_crowd_event(&self, until: Nanos) -> Option<(Nanos, MarketId)> {
-        self.markets()
-            .filter_map(|(id, market)| Some((market.crowd.as_ref()?.next_at()?, id)))
-            .filter(|(at, _)| *at <= until)
-            .min()
-    }
-
     /// Plays the next event of a symbol's crowd.
     pub(crate) fn play_crowd(&mut self, market: MarketId) {
         let Some(crowd) = self.crowd_mut(market) else { return };

@@ -19,6 +19,11 @@ pub struct AccountId(pub u32);
 impl AccountId {
     /// Everybody else: the market. Its money is not counted and its orders have no records.
     pub const CROWD: Self = Self(0);
+
+    /// Returns the account at a place in the exchange's list.
+    pub(crate) fn of_index(idx: usize) -> Self {
+        Self(u32::try_from(idx).expect("an exchange has fewer than four billion accounts"))
+    }
 }
 
 /// A symbol's place in the list of symbols.

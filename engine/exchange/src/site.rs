@@ -39,7 +39,8 @@ impl Answer {
 /// A venue with its connections and its faults.
 ///
 /// Everything a server does, as calls: time is an argument, bytes are values. Calls with a time
-/// before an earlier one's are taken as of that earlier one.
+/// before an earlier one's are taken as of that earlier one. What goes out is kept until
+/// [`Self::drain`] takes it.
 pub struct Site {
     dialect: Box<dyn Dialect>,
     faults: Faults,

@@ -94,6 +94,9 @@ pub trait Dialect: Send {
     /// Makes the venue's clock wrong by so many milliseconds.
     fn set_clock_skew(&mut self, skew_ms: i64);
 
+    /// Tells all clients that the venue is about to close.
+    fn say_farewell(&mut self, now: Nanos);
+
     /// Skips numbers in the sequences of all books, as if updates had been lost on the way.
     fn skip_updates(&mut self, n: u64);
 

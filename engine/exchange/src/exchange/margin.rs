@@ -270,7 +270,7 @@ impl Exchange {
             self.settle(market);
         }
         for idx in 1..self.accounts.len() {
-            let account = AccountId(u32::try_from(idx).unwrap_or(u32::MAX));
+            let account = AccountId::of_index(idx);
             self.liquidate_if_due(account, market);
         }
     }
@@ -299,7 +299,7 @@ impl Exchange {
             }
             held.balance_mut(&asset).free -= payment;
             held.funding -= payment;
-            let account = AccountId(u32::try_from(idx).unwrap_or(u32::MAX));
+            let account = AccountId::of_index(idx);
             self.earn(&asset, payment);
             let cause = PositionCause::Funding;
             self.updates.push(Update::Position { account, market: Some(market), cause, at });

@@ -50,6 +50,8 @@ pub struct Exchange {
     now: Nanos,
     markets: Vec<Market>,
     by_symbol: BTreeMap<String, MarketId>,
+    /// When each symbol's crowd acts next.
+    crowds: BTreeSet<(Nanos, MarketId)>,
     accounts: Vec<Account>,
     /// Fees earned, losses covered, per asset.
     house: BTreeMap<String, Fixed>,
@@ -76,6 +78,12 @@ impl Exchange {
     pub fn new(now: Nanos, listings: Vec<(Listing, Option<Crowd>)>) -> Self {
         let markets: Vec<_> =
             listings.into_iter().map(|(listing, crowd)| Market::new(listing, crowd, now)).collect();
+        let next_at = |market: &Market| market.crowd.as_ref().and_then(Crowd::next_at);
+        let crowds = markets
+            .iter()
+            .enumerate()
+            .filter_map(|(idx, market)| Some((next_at(market)?, MarketId(idx))))
+            .collect();
         let by_symbol = markets
             .iter()
             .enumerate()
@@ -85,7 +93,8 @@ impl Exchange {
             now,
             markets,
             by_symbol,
-            accounts: vec![Account { id: Some(AccountId::CROWD), ..Account::default() }],
+            crowds,
+            accounts: vec![Account::default()],
             house: BTreeMap::new(),
             orders: BTreeMap::new(),
             ended: VecDeque::new(),
@@ -117,9 +126,11 @@ impl Exchange {
         }
         // Markets are played one event at a time in the order of their times, so that no symbol
         // sees another one's future.
-        while let Some((at, market)) = self.next_crowd_event(now) {
+        while let Some(&(at, market)) = self.crowds.first().filter(|(at, _)| *at <= now) {
+            self.crowds.pop_first();
             self.now = self.now.max(at);
             self.play_crowd(market);
+            self.await_crowd(market);
         }
         self.now = now;
         self.expire_due();
@@ -132,9 +143,8 @@ impl Exchange {
 
     /// Adds an account and returns its number.
     pub fn add_account(&mut self) -> AccountId {
-        let id = AccountId(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
-        self.accounts.push(Account { id: Some(id), ..Account::default() });
-        id
+        self.accounts.push(Account::default());
+        AccountId::of_index(self.accounts.len() - 1)
     }
 
     /// Brings money into an account, or takes it out if negative.
@@ -199,6 +209,16 @@ impl Exchange {
         let now = self.now;
         if let Some(crowd) = &mut self.markets[market.0].crowd {
             crowd.set_running(now, is_running);
+            self.crowds.retain(|(_, other)| *other != market);
+            self.await_crowd(market);
+        }
+    }
+
+    /// Notes when a symbol's crowd acts next.
+    fn await_crowd(&mut self, market: MarketId) {
+        let crowd = self.markets[market.0].crowd.as_ref();
+        if let Some(at) = crowd.and_then(Crowd::next_at) {
+            self.crowds.insert((at, market));
         }
     }
 
@@ -214,7 +234,7 @@ impl Exchange {
 
     /// Returns all accounts but the crowd's.
     pub fn accounts(&self) -> impl Iterator<Item = (AccountId, &Account)> {
-        self.accounts.iter().filter_map(|account| Some((account.id?, account))).skip(1)
+        self.accounts.iter().enumerate().skip(1).map(|(idx, held)| (AccountId::of_index(idx), held))
     }
 
     /// Returns what the exchange has earned in fees, less what it has covered, per asset.

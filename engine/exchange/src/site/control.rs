@@ -44,6 +44,8 @@ impl Site {
                 self.faults.set(body)?;
                 self.dialect.set_clock_skew(self.faults.clock_skew_ms());
                 if was_open && self.faults.is_maintenance() {
+                    self.dialect.say_farewell(self.now);
+                    self.collect();
                     self.disconnect_all("all");
                 }
                 Ok(self.faults.to_json())

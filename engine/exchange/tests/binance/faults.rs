@@ -102,7 +102,7 @@ fn a_venue_under_maintenance_serves_nobody() {
     let mut rig = Rig::still();
     let conn = rig.open("/ws/btcusdt@trade");
     rig.control("POST", "/control/faults", &json!({"maintenance": true}));
-    rig.heard(conn);
+    assert_eq!(rig.heard(conn)[0]["e"], "serverShutdown");
     assert!(rig.frames.iter().any(|frame| matches!(frame.payload, Payload::Close(_))));
     assert_eq!(rig.send("GET", "/api/v3/account", "").status, 503);
     let refused = rig.site.on_ws_open(rig.now, &Request::new("GET", "/ws"));

@@ -3,6 +3,7 @@
 use aws_lc_rs::hmac;
 use serde_json::Value;
 use tercel_core::Nanos;
+use tercel_exchange::dialect::binance::Credential;
 use tercel_exchange::dialect::{ConnId, Frame, Payload};
 use tercel_exchange::http::{Request, Response};
 use tercel_exchange::{Answer, Fixed, Markets, Setup, Site};
@@ -34,6 +35,14 @@ impl Rig {
     /// A venue with seeded markets.
     pub(crate) fn seeded() -> Self {
         Self::of(Setup::new(START, 7))
+    }
+
+    /// A still venue with another key of the same client.
+    pub(crate) fn with_key(key: &str, credential: Credential) -> Self {
+        let mut setup = Setup::new(START, 7);
+        setup.markets = Markets::Still;
+        setup.more_keys.push((key.to_owned(), credential));
+        Self::of(setup)
     }
 
     fn of(mut setup: Setup) -> Self {

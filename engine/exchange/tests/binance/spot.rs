@@ -1,6 +1,8 @@
 //! Spot over HTTP and over its WebSocket API.
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
+use tercel_exchange::dialect::binance::Credential;
 use tercel_exchange::http::Request;
 
 use crate::rig::{Rig, sign};
@@ -315,4 +317,54 @@ fn who_asks_too_much_waits() {
     let refused = rig.bad("POST", ORDER, &limit("BUY", "0.01", "50000"));
     let msg = "Too many new orders; current limit is 2 orders per 10 SECOND.".to_owned();
     assert_eq!(refused, (429, -1015, msg));
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits: Vec<u8> =
+        bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+    let letter = |group: &[u8]| {
+        let value = group.iter().fold(0, |value, bit| value << 1 | usize::from(*bit));
+        char::from(LETTERS[value << (6 - group.len())])
+    };
+    let mut text: String = bits.chunks(6).map(letter).collect();
+    while !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    text
+}
+
+#[test]
+fn a_session_is_opened_by_an_ed25519_key() {
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let mut der = vec![48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0];
+    der.extend_from_slice(pair.public_key().as_ref());
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", base64(&der));
+    let credential = Credential::from_pem(&pem).unwrap();
+    assert_eq!(Credential::from_pem("-----BEGIN PUBLIC KEY-----\nAAAA\n"), None);
+    let mut rig = Rig::with_key("ed", credential);
+    let conn = rig.open("/ws-api/v3");
+    let payload = format!("apiKey=ed&timestamp={}", rig.ms());
+    let params = json!({"apiKey": "ed", "timestamp": rig.ms(),
+                        "signature": base64(pair.sign(payload.as_bytes()).as_ref())});
+    let logon = json!({"id": 1, "method": "session.logon", "params": params});
+    assert_eq!(rig.ask(conn, &logon)["result"]["apiKey"], "ed");
+    // From here on neither key nor signature is needed.
+    let order = json!({"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
+                       "quantity": "0.1", "price": "50000", "timestamp": rig.ms()});
+    let answer = rig.ask(conn, &json!({"id": 2, "method": "order.place", "params": order}));
+    assert_eq!(answer["status"], 200, "{answer}");
+    let answer = rig.ask(conn, &json!({"id": 3, "method": "userDataStream.subscribe"}));
+    assert_eq!(answer["result"]["subscriptionId"], 0);
+    rig.ask(conn, &json!({"id": 4, "method": "session.logout"}));
+    let answer = rig.ask(
+        conn,
+        &json!({"id": 5, "method": "account.status",
+                                       "params": {"timestamp": rig.ms()}}),
+    );
+    assert_eq!((&answer["status"], &answer["error"]["code"]), (&json!(401), &json!(-2014)));
+    // A shared secret opens no session.
+    let params = rig.signed_params(json!({}));
+    let answer = rig.ask(conn, &json!({"id": 6, "method": "session.logon", "params": params}));
+    assert_eq!(answer["status"], 401);
 }

@@ -239,3 +239,30 @@ fn a_silent_client_is_pinged_and_left() {
     rig.heard(lively);
     assert!(rig.frames.iter().any(|frame| frame.payload == Payload::Close(1001)));
 }
+
+#[test]
+fn who_talks_too_much_is_cut_off() {
+    let mut rig = Rig::still();
+    let conn = rig.open("/ws");
+    let wish = json!({"id": 1, "method": "SUBSCRIBE", "params": ["btcusdt@trade"]});
+    for _ in 0..5 {
+        rig.say(conn, &wish);
+    }
+    assert_eq!(rig.heard(conn).len(), 5);
+    rig.pass(1_000);
+    for _ in 0..6 {
+        rig.say(conn, &wish);
+    }
+    rig.heard(conn);
+    assert!(rig.frames.iter().any(|frame| frame.payload == Payload::Close(1008)));
+    let many: Vec<_> = (0..1_025).map(|n| format!("btcusdt@depth{n}")).collect();
+    let conn = rig.open("/ws");
+    rig.say(conn, &json!({"id": 2, "method": "SUBSCRIBE", "params": many}));
+    rig.heard(conn);
+    assert!(rig.frames.iter().any(|frame| frame.payload == Payload::Close(1008)));
+    for _ in 0..298 {
+        rig.open("/ws");
+    }
+    let refused = rig.site.on_ws_open(rig.now, &tercel_exchange::http::Request::new("GET", "/ws"));
+    assert_eq!(refused.unwrap_err().status, 429);
+}

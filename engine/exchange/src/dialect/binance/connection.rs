@@ -21,13 +21,28 @@ pub(super) struct Timing {
     pub(super) pong_ns: i64,
     /// Time after which it is closed anyway.
     pub(super) lifetime_ns: i64,
+    /// Messages that a client may send on streams in a second.
+    pub(super) messages_max: u32,
 }
 
+/// Streams that a connection may listen to.
+const STREAMS_MAX: usize = 1_024;
+/// Window in which an address may open so many connections.
+const CONNECTS_NS: i64 = 5 * Nanos::MINUTE;
+
 impl Timing {
-    pub(super) const SPOT: Self =
-        Self { ping_ns: 20 * Nanos::SECOND, pong_ns: 60 * Nanos::SECOND, lifetime_ns: Nanos::DAY };
-    pub(super) const USDM: Self =
-        Self { ping_ns: 3 * Nanos::MINUTE, pong_ns: 10 * Nanos::MINUTE, lifetime_ns: Nanos::DAY };
+    pub(super) const SPOT: Self = Self {
+        ping_ns: 20 * Nanos::SECOND,
+        pong_ns: 60 * Nanos::SECOND,
+        lifetime_ns: Nanos::DAY,
+        messages_max: 5,
+    };
+    pub(super) const USDM: Self = Self {
+        ping_ns: 3 * Nanos::MINUTE,
+        pong_ns: 10 * Nanos::MINUTE,
+        lifetime_ns: Nanos::DAY,
+        messages_max: 10,
+    };
 }
 
 /// What a connection is for.
@@ -48,6 +63,8 @@ pub(super) struct Connection {
     pub(super) opened_at: Nanos,
     pub(super) pinged_at: Nanos,
     pub(super) ponged_at: Nanos,
+    /// Messages of the client in a second, and which second.
+    pub(super) n_messages: (i64, u32),
     /// User streams by number: whose.
     pub(super) user_streams: BTreeMap<u64, AccountId>,
     pub(super) next_user_stream: u64,
@@ -81,6 +98,10 @@ impl Binance {
     ) -> Result<(), Response> {
         let not_found =
             || Response::json(404, json!({"code": -1000, "msg": "Not Found"}).to_string());
+        if !self.may_connect(now, &request.peer) {
+            let msg = "Too many connection attempts from IP; current limit is 300 per '5 MINUTE'.";
+            return Err(Response::json(429, json!({"code": -1034, "msg": msg}).to_string()));
+        }
         let query = Params::from_query(&request.query, "").map_err(|_| not_found())?;
         let path = request.path.trim_end_matches('/');
         let (product, rest) = route(path);
@@ -91,6 +112,7 @@ impl Binance {
             opened_at: now,
             pinged_at: now,
             ponged_at: now,
+            n_messages: (0, 0),
             user_streams: BTreeMap::new(),
             next_user_stream: 0,
             listen_keys: BTreeMap::new(),
@@ -127,6 +149,63 @@ impl Binance {
         Ok(())
     }
 
+    /// Counts a connection of an address; returns whether it is not one too many.
+    fn may_connect(&mut self, now: Nanos, peer: &str) -> bool {
+        let window = now.0.div_euclid(CONNECTS_NS);
+        if !self.connects.contains_key(peer) {
+            self.connects.insert(peer.to_owned(), (window, 0));
+        }
+        let connects = self.connects.get_mut(peer).expect("inserted above");
+        if connects.0 != window {
+            *connects = (window, 0);
+        }
+        connects.1 += 1;
+        connects.1 <= self.connects_max
+    }
+
+    /// Counts a message of a client on streams; closes the connection at one too many.
+    fn may_speak(&mut self, now: Nanos, conn: ConnId) -> bool {
+        let Some(connection) = self.connections.get_mut(&conn) else { return false };
+        let timing = match connection.product {
+            Product::Spot => &self.timing[0],
+            Product::Usdm => &self.timing[1],
+        };
+        let second = now.0.div_euclid(Nanos::SECOND);
+        if connection.n_messages.0 != second {
+            connection.n_messages = (second, 0);
+        }
+        connection.n_messages.1 += 1;
+        let may = connection.n_messages.1 <= timing.messages_max;
+        if !may {
+            self.close(conn, 1008);
+        }
+        may
+    }
+
+    fn close(&mut self, conn: ConnId, code: u16) {
+        let payload = Payload::Close(code);
+        self.frames.push(Frame { conn, channel: Channel::Control, payload });
+        self.connections.remove(&conn);
+        self.spot.feeds.forget(conn);
+        self.usdm.feeds.forget(conn);
+    }
+
+    /// Tells all clients that the venue is about to close.
+    pub(super) fn tell_shutdown(&mut self, now: Nanos) {
+        let event = json!({"e": "serverShutdown", "E": self.server_ms(now)});
+        for (conn, connection) in &self.connections {
+            let message = match connection.purpose {
+                Purpose::Api { .. } => json!({"event": event}),
+                Purpose::Streams { is_combined: true } => {
+                    json!({"stream": "!serverShutdown", "data": event})
+                }
+                Purpose::Streams { is_combined: false } => event.clone(),
+            };
+            let payload = Payload::Text(message.to_string().into());
+            self.frames.push(Frame { conn: *conn, channel: Channel::Answer, payload });
+        }
+    }
+
     pub(super) fn subscribe(&mut self, conn: ConnId, name: &str) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         let product = connection.product;
@@ -159,6 +238,9 @@ impl Binance {
             self.send(conn, Channel::Answer, &answer.to_string());
             return;
         }
+        if !self.may_speak(now, conn) {
+            return;
+        }
         let answer = match serde_json::from_str::<Value>(text) {
             Ok(request) => self.answer_subscription(conn, &request),
             Err(_) => json!({"error": {"code": 3, "msg": "Invalid JSON: expected value"}}),
@@ -174,6 +256,12 @@ impl Binance {
         });
         match (request["method"].as_str(), names) {
             (Some("SUBSCRIBE"), Some(names)) => {
+                let desks = [&self.spot, &self.usdm];
+                let n: usize = desks.iter().map(|desk| desk.feeds.names_of(conn).len()).sum();
+                if n + names.len() > STREAMS_MAX {
+                    self.close(conn, 1008);
+                    return refused(2, "Invalid request: too many streams");
+                }
                 for name in &names {
                     self.subscribe(conn, name);
                 }
@@ -237,11 +325,7 @@ impl Binance {
             }
         }
         for conn in over {
-            let payload = Payload::Close(1001);
-            self.frames.push(Frame { conn, channel: Channel::Control, payload });
-            self.connections.remove(&conn);
-            self.spot.feeds.forget(conn);
-            self.usdm.feeds.forget(conn);
+            self.close(conn, 1001);
         }
         self.expire_listen_keys(now);
     }
@@ -261,6 +345,11 @@ impl Binance {
                 "ping_interval_ms" => self.timing.iter_mut().for_each(|t| t.ping_ns = ns),
                 "pong_timeout_ms" => self.timing.iter_mut().for_each(|t| t.pong_ns = ns),
                 "lifetime_ms" => self.timing.iter_mut().for_each(|t| t.lifetime_ns = ns),
+                "messages_per_second" => {
+                    let most = u32::try_from(number).unwrap_or(u32::MAX);
+                    self.timing.iter_mut().for_each(|timing| timing.messages_max = most);
+                }
+                "connections_5m" => self.connects_max = number,
                 "spot_weight" => self.spot.limiter.limits.weight = number,
                 "usdm_weight" => self.usdm.limiter.limits.weight = number,
                 "spot_orders_10s" => self.spot.limiter.limits.orders_10s = number,
@@ -272,7 +361,7 @@ impl Binance {
                 _ => {
                     return Err(format!(
                         "unknown setting {name}: known are ping_interval_ms, pong_timeout_ms, \
-                         lifetime_ms, spot_weight, usdm_weight, spot_orders_10s, usdm_orders_10s, \
+                         lifetime_ms, messages_per_second, connections_5m, spot_weight, usdm_weight, spot_orders_10s, usdm_orders_10s, \
                          patience"
                     ));
                 }

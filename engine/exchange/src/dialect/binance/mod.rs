@@ -76,6 +76,9 @@ pub struct Binance {
     keys: Vec<ApiKey>,
     connections: BTreeMap<ConnId, Connection>,
     timing: [Timing; 2],
+    /// Connections that an address has opened in a window, and which window.
+    connects: BTreeMap<String, (i64, i64)>,
+    connects_max: i64,
     skew_ms: i64,
     frames: Vec<Frame>,
 }
@@ -109,6 +112,8 @@ impl Binance {
             keys: Vec::new(),
             connections: BTreeMap::new(),
             timing: [Timing::SPOT, Timing::USDM],
+            connects: BTreeMap::new(),
+            connects_max: 300,
             skew_ms: 0,
             frames: Vec::new(),
         }
@@ -366,6 +371,10 @@ impl Dialect for Binance {
 
     fn set_clock_skew(&mut self, skew_ms: i64) {
         self.skew_ms = skew_ms;
+    }
+
+    fn say_farewell(&mut self, now: Nanos) {
+        self.tell_shutdown(now);
     }
 
     fn skip_updates(&mut self, n: u64) {
