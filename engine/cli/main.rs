@@ -27,7 +27,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     backtest, bench, check, config as config_command, ctl, doctor as doctor_command, exchange,
     export, import, indicators, inspect, new, prune, recover, replay, run, runs,
-    top as top_command, trace, verify,
+    top as top_command, trace, venues, verify,
 };
 
 /// A low-latency trading engine whose strategies are scripts.
@@ -48,6 +48,7 @@ enum Command {
     Check(check::Args),
     New(new::Args),
     Indicators(indicators::Args),
+    Venues(venues::Args),
     Runs(runs::Args),
     Verify(verify::Args),
     Export(export::Args),
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::New(args) => new::run(&args),
         Command::Indicators(args) => indicators::run(&args),
+        Command::Venues(args) => venues::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Export(args) => export::run(&args),

@@ -19,6 +19,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod top;
 pub(crate) mod trace;
+pub(crate) mod venues;
 pub(crate) mod verify;
 mod what_if;
 
