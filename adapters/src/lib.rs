@@ -6,6 +6,7 @@
 //! send), and the driver sends what is there. Nothing in a protocol has a socket or a clock, so the
 //! same code runs behind a busy-polled socket, behind tokio, and in a test with a virtual clock.
 
+mod account;
 pub mod binance;
 mod book_sync;
 mod capabilities;
@@ -29,6 +30,7 @@ mod sign;
 mod symbols;
 mod venue;
 
+pub use account::AccountDriver;
 pub use book_sync::{BookSync, Change, Increment, SequenceRule, SnapshotAt, Step};
 pub use capabilities::{Capabilities, Support};
 pub use client_id::{ClientIds, OrderKey};

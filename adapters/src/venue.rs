@@ -4,6 +4,7 @@ use tercel_core::{InstrumentId, Nanos};
 
 use crate::capabilities::Capabilities;
 use crate::credentials::{AccountSetup, KeyError};
+use crate::gateway::ReplaceStyle;
 use crate::limits::{Limit, Usage};
 use crate::listing::Listing;
 use crate::protocol::{Call, CallId, DecodeError, Protocol};
@@ -114,6 +115,11 @@ pub trait Venue: Send + Sync {
 
     /// Returns what a header of a REST answer says about a budget; `None` for other headers.
     fn usage(&self, header: &str, value: &str) -> Option<Usage>;
+
+    /// Returns how a working order's price and quantity are changed here.
+    fn replace_style(&self) -> ReplaceStyle {
+        ReplaceStyle::CancelThenPlace
+    }
 
     /// Returns the connections that carry these topics, as few as the venue's limits allow.
     fn market(&self, listing: &Listing, topics: &[Topic]) -> Vec<Connection>;

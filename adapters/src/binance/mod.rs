@@ -45,6 +45,7 @@ use operation::{Operation, spot, usdm};
 
 use crate::capabilities::Capabilities;
 use crate::credentials::{AccountSetup, KeyError, OrderEntry};
+use crate::gateway::ReplaceStyle;
 use crate::limits::{Limit, Usage};
 use crate::listing::Listing;
 use crate::protocol::{Call, CallId, DecodeError};
@@ -128,6 +129,14 @@ impl Venue for Binance {
 
     fn usage(&self, header: &str, value: &str) -> Option<Usage> {
         reference::usage(header, value)
+    }
+
+    fn replace_style(&self) -> ReplaceStyle {
+        match self.product {
+            // Withdraws and places in one step.
+            Product::Spot => ReplaceStyle::CancelReplace,
+            Product::UsdMargined => ReplaceStyle::Amend,
+        }
     }
 
     fn market(&self, listing: &Listing, topics: &[Topic]) -> Vec<Connection> {
