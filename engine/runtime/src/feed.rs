@@ -42,6 +42,11 @@ pub struct RingSource {
 }
 
 impl RingSource {
+    /// Returns the engine's end of a ring whose other end tells its failure here.
+    pub(crate) const fn new(ring: Receiver<Event>, failure: Arc<OnceLock<SourceFailure>>) -> Self {
+        Self { ring, failure }
+    }
+
     /// Returns the counts of the ring.
     #[must_use]
     pub const fn counters(&self) -> &Arc<RingCounters> {
@@ -88,7 +93,7 @@ impl Feed {
     ) -> std::io::Result<(Self, RingSource)> {
         let (sender, receiver) = ring(options.capacity);
         let failure = Arc::new(OnceLock::new());
-        let source = RingSource { ring: receiver, failure: Arc::clone(&failure) };
+        let source = RingSource::new(receiver, Arc::clone(&failure));
         control.watch_ring(Arc::clone(source.counters()));
         let waker = Arc::clone(control.waker());
         let thread =

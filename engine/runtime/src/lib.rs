@@ -16,6 +16,7 @@ mod event_loop;
 mod feed;
 mod idle;
 mod journal;
+pub mod live;
 mod market_sender;
 mod market_sink;
 mod port;

@@ -25,6 +25,18 @@ pub trait Port: VenuePort {
     /// Returns whether requests or reports are under way that are worth waiting for at the end.
     fn is_busy(&self) -> bool;
 
+    /// Returns whether strategies may begin: a venue's account has to be compared with ours first.
+    /// Until then they are not called, while books are built and reports are taken.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// Returns whether another thread has put something in that a poll would give: asked before
+    /// the engine thread sleeps.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     /// Fetches a new snapshot of a book, where that can be done.
     fn resync(&mut self, instrument: InstrumentId, now: Nanos);
 }

@@ -16,7 +16,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         let has_arrived = self.n_taken < self.arrived.len() || self.poll_arrived();
         self.look_at_clock();
         let mut is_busy = has_arrived;
-        if !self.has_begun {
+        if !self.has_begun && self.parts.port.is_ready() {
             self.begin();
             is_busy = true;
         }

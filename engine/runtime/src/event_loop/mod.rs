@@ -211,8 +211,11 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
                 std::thread::yield_now();
             } else {
                 let (control, sources) = (&self.control, &self.parts.sources);
+                let port = &self.parts.port;
                 idle.wait_for(control.waker(), Duration::MAX, || {
-                    control.has_work() || sources.iter().any(MarketSource::has_more)
+                    port.has_more()
+                        || control.has_work()
+                        || sources.iter().any(MarketSource::has_more)
                 });
             }
         };

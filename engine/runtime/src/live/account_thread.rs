@@ -1,0 +1,268 @@
+//! A real account on a thread of its own: profile `shared`, where the engine's thread may sleep.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tercel_adapters::net::{CallDriver, ResyncHandle, Transport};
+use tercel_adapters::{AccountDriver, GatewayNotice};
+use tercel_core::{Approved, Event, InstrumentId, Nanos, OrderRequest};
+use tercel_sim::VenuePort;
+
+use super::port::Readiness;
+use crate::clock::Clock;
+use crate::control::Control;
+use crate::idle::Waker;
+use crate::port::Port;
+use crate::ring::{Receiver, Sender, ring};
+
+/// Requests, and events, that may be under way between the threads. More wait on the side that
+/// they come from: none is ever dropped.
+const CAPACITY: usize = 8_192;
+
+/// The engine's end of an account on another thread.
+#[derive(Debug)]
+pub struct RingPort {
+    requests: Sender<OrderRequest>,
+    /// Requests that found the ring full.
+    backlog: VecDeque<OrderRequest>,
+    events: Receiver<Event>,
+    scratch: Vec<Event>,
+    ready: VecDeque<Event>,
+    shared: Arc<Shared>,
+    resyncs: ResyncHandle,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Wakes the account's thread.
+    waker: AtomicWaker,
+    is_busy: AtomicBool,
+    is_ready: AtomicBool,
+}
+
+/// The thread. It ends when its port is gone.
+#[derive(Debug)]
+pub struct AccountThread {
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl AccountThread {
+    /// Starts a thread that builds a driver, runs it, and wakes the engine that `control` belongs
+    /// to. `tell` is given what people are to know.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no thread or no runtime.
+    pub fn spawn<T, C, K>(
+        build: impl FnOnce() -> AccountDriver<T, C> + Send + 'static,
+        clock: K,
+        control: &Control,
+        resyncs: ResyncHandle,
+        tell: Box<dyn FnMut(GatewayNotice) + Send>,
+    ) -> std::io::Result<(Self, RingPort)>
+    where
+        T: Transport + 'static,
+        C: CallDriver + 'static,
+        K: Clock + Send + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (requests, incoming) = ring(CAPACITY);
+        let (outgoing, events) = ring(CAPACITY);
+        control.watch_ring(Arc::clone(events.counters()));
+        let shared = Arc::new(Shared::default());
+        let waker = Arc::clone(control.waker());
+        let own = Arc::clone(&shared);
+        let thread =
+            std::thread::Builder::new().name("tercel-account".to_owned()).spawn(move || {
+                let mut body = Body {
+                    driver: build(),
+                    clock,
+                    incoming,
+                    outgoing,
+                    waiting: VecDeque::new(),
+                    requests: Vec::new(),
+                    events: Vec::new(),
+                    notices: Vec::new(),
+                    readiness: Readiness::default(),
+                    shared: own,
+                    engine: waker,
+                    tell,
+                };
+                runtime.block_on(body.run());
+            })?;
+        let port = RingPort {
+            requests,
+            backlog: VecDeque::new(),
+            events,
+            scratch: Vec::new(),
+            ready: VecDeque::new(),
+            shared,
+            resyncs,
+        };
+        Ok((Self { thread }, port))
+    }
+
+    /// Waits for the thread's end; to be called after the port is gone.
+    ///
+    /// # Panics
+    ///
+    /// If the thread has panicked.
+    pub fn join(self) {
+        self.thread.join().expect("an account's thread does not panic");
+    }
+}
+
+struct Body<T, C, K> {
+    driver: AccountDriver<T, C>,
+    clock: K,
+    incoming: Receiver<OrderRequest>,
+    outgoing: Sender<Event>,
+    /// Events that found the ring full.
+    waiting: VecDeque<Event>,
+    requests: Vec<OrderRequest>,
+    events: Vec<Event>,
+    notices: Vec<GatewayNotice>,
+    readiness: Readiness,
+    shared: Arc<Shared>,
+    engine: Arc<Waker>,
+    tell: Box<dyn FnMut(GatewayNotice) + Send>,
+}
+
+impl<T: Transport, C: CallDriver, K: Clock> Body<T, C, K> {
+    async fn run(&mut self) {
+        loop {
+            let sleep = self.until_next();
+            let mut sleep = pin!(tokio::time::sleep(sleep));
+            let is_over = poll_fn(|context| {
+                if sleep.as_mut().poll(context).is_ready() {
+                    // Its time has come; the next round knows the next.
+                    context.waker().wake_by_ref();
+                    self.turn(context);
+                    return Poll::Ready(self.incoming.is_over());
+                }
+                if self.turn(context) {
+                    return Poll::Ready(self.incoming.is_over());
+                }
+                if self.incoming.is_over() { Poll::Ready(true) } else { Poll::Pending }
+            })
+            .await;
+            if is_over {
+                self.driver.close(self.clock.now(), &mut self.events);
+                return;
+            }
+        }
+    }
+
+    /// Returns how long nothing may happen by itself.
+    fn until_next(&mut self) -> Duration {
+        let now = self.clock.now();
+        let wait_ns = self.driver.next_deadline().since(now).clamp(0, LONGEST_NS);
+        Duration::from_nanos(u64::try_from(wait_ns).unwrap_or_default())
+    }
+
+    /// Does what there is to do; returns whether anything was.
+    fn turn(&mut self, context: &Context<'_>) -> bool {
+        self.shared.waker.register(context.waker());
+        self.driver.wake_with(context.waker());
+        let n_requests = self.incoming.drain(&mut self.requests, CAPACITY);
+        for request in self.requests.drain(..) {
+            self.driver.send(&request, self.clock.now(), &mut self.events);
+        }
+        let clock = &mut self.clock;
+        let n = self.driver.poll(&mut || clock.now(), &mut self.events);
+        self.waiting.extend(self.events.drain(..));
+        let has_events = !self.waiting.is_empty();
+        while let Some(event) = self.waiting.pop_front() {
+            if let Err(event) = self.outgoing.push(event) {
+                self.waiting.push_front(event);
+                break;
+            }
+        }
+        self.driver.notices(&mut self.notices);
+        for notice in self.notices.drain(..) {
+            self.readiness.heard(&notice);
+            (self.tell)(notice);
+        }
+        self.shared.is_ready.store(self.readiness.is_ready(), Ordering::Release);
+        let is_busy = self.driver.is_busy() || !self.waiting.is_empty();
+        self.shared.is_busy.store(is_busy, Ordering::Release);
+        if has_events {
+            self.engine.wake();
+        }
+        if !self.waiting.is_empty() {
+            context.waker().wake_by_ref();
+        }
+        n + n_requests > 0
+    }
+}
+
+/// A turn at least so often, whatever the driver says.
+const LONGEST_NS: i64 = 100 * Nanos::MILLI;
+
+impl RingPort {
+    fn push(&mut self) {
+        while let Some(request) = self.backlog.pop_front() {
+            if let Err(request) = self.requests.push(request) {
+                self.backlog.push_front(request);
+                break;
+            }
+        }
+        self.shared.waker.wake();
+    }
+}
+
+impl VenuePort for RingPort {
+    fn send(&mut self, request: Approved<OrderRequest>, _now: Nanos) {
+        self.shared.is_busy.store(true, Ordering::Release);
+        self.backlog.push_back(*request);
+        self.push();
+    }
+
+    fn poll(&mut self, _now: Nanos) -> Option<Event> {
+        if !self.backlog.is_empty() {
+            self.push();
+        }
+        if self.ready.is_empty() && self.events.has_any() {
+            self.events.drain(&mut self.scratch, CAPACITY);
+            self.ready.extend(self.scratch.drain(..));
+        }
+        self.ready.pop_front()
+    }
+}
+
+impl Port for RingPort {
+    fn on_event(&mut self, _now: Nanos, _event: &Event) {}
+
+    fn advance(&mut self, _now: Nanos) {}
+
+    fn next_action_at(&self) -> Nanos {
+        Nanos(i64::MAX)
+    }
+
+    fn next_report_at(&self) -> Nanos {
+        let has_any = !self.ready.is_empty() || !self.backlog.is_empty() || self.events.has_any();
+        Nanos(if has_any { i64::MIN } else { i64::MAX })
+    }
+
+    fn is_busy(&self) -> bool {
+        self.shared.is_busy.load(Ordering::Acquire) || self.has_more()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.shared.is_ready.load(Ordering::Acquire) && self.ready.is_empty()
+    }
+
+    fn has_more(&self) -> bool {
+        !self.ready.is_empty() || self.events.has_any()
+    }
+
+    fn resync(&mut self, instrument: InstrumentId, _now: Nanos) {
+        self.resyncs.ask(instrument);
+    }
+}
