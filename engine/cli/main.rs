@@ -19,14 +19,15 @@ mod supervisor;
 mod timing;
 mod toml_file;
 mod top;
+mod venue;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backtest, bench, check, config as config_command, ctl, doctor as doctor_command, exchange,
-    export, import, indicators, inspect, new, prune, recover, replay, run, runs,
+    backtest, bench, check, config as config_command, ctl, demo, doctor as doctor_command,
+    exchange, export, import, indicators, inspect, new, prune, recover, replay, run, runs,
     top as top_command, trace, venues, verify,
 };
 
@@ -57,6 +58,7 @@ enum Command {
     Config(config_command::Args),
     Run(run::Args),
     Ctl(ctl::Args),
+    Demo(demo::Args),
     Recover(recover::Args),
     Replay(replay::Args),
     Trace(trace::Args),
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Config(args) => config_command::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Ctl(args) => ctl::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Trace(args) => trace::run(&args),

@@ -10,8 +10,10 @@ use tercel_script::ParamValue;
 use crate::commands::backtest::venue_options;
 use crate::commands::{print, print_json};
 use crate::exit::{Answer, Blame, Failure, Outcome, input};
+use crate::server_config::feed::FeedKind;
 use crate::server_config::{BoundStrategy, ServerFile};
 use crate::toml_file::TomlFile;
+use crate::venue::VenueAccess;
 
 /// Write or check the configuration of a server.
 #[derive(Debug, ClapArgs)]
@@ -141,7 +143,13 @@ fn check(args: &CheckArgs) -> Outcome {
     let source = TomlFile::read(&args.file)?;
     let checked = ServerFile::of(source).and_then(|file| {
         venue_options(&file.config.venue)?;
-        let instruments = file.open_feed()?.instruments;
+        let instruments = match file.config.feed.kind {
+            FeedKind::Exchange => {
+                let section = &file.config.exchange;
+                VenueAccess::open(section)?.listing(&section.symbols)?.0
+            }
+            FeedKind::Seeded | FeedKind::Tape => file.open_feed()?.instruments,
+        };
         for (scope, limits) in
             [("account", &file.config.limits.account), ("engine", &file.config.limits.engine)]
         {

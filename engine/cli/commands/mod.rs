@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod ctl;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod exchange;
 pub(crate) mod export;

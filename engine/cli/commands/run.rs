@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use crate::exit::Outcome;
+use crate::exit::{Outcome, input};
 use crate::server;
 use crate::server_config::ServerFile;
+use crate::server_config::sections::Mode;
 
-/// Run strategies on paper, as a server, until stopped.
+/// Run strategies as a server, on paper or at a venue, until stopped.
+///
+/// What is traded where is in the configuration. With mode = "live" the orders are for real money:
+/// then --live has to be given as well, and the limits are shown first.
 ///
 /// Every start goes on from what the run before it left, however that ended: positions, money, what
 /// scripts remember, timers. Control it with `tercel ctl`, watch it with `tercel top`. Exit codes: 0
@@ -21,8 +25,23 @@ pub(crate) struct Args {
     /// Forget what earlier runs left: begin with the account as configured.
     #[arg(long)]
     fresh: bool,
+    /// Trade for real money: needed with mode = "live", refused with any other.
+    #[arg(long)]
+    live: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    server::run(&ServerFile::read(&args.config)?, args.fresh)
+    let file = ServerFile::read(&args.config)?;
+    match (file.config.run.mode, args.live) {
+        (Mode::Live, false) => Err(input(format!(
+            "{} trades for real money (run.mode = \"live\"); give --live as well if that is meant",
+            args.config.display()
+        ))),
+        (Mode::Paper | Mode::Testnet, true) => Err(input(format!(
+            "--live, but {} does not trade for real money; set run.mode = \"live\", or leave \
+             --live out",
+            args.config.display()
+        ))),
+        _ => server::run(&file, args.fresh),
+    }
 }

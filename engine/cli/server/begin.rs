@@ -1,6 +1,7 @@
 //! What a run begins with: nothing, or what the run before it left.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use tercel_core::{
@@ -11,8 +12,12 @@ use tercel_runtime::{Recovered, placeholder, recover};
 use tercel_store::journal::{Journal, JournalError, JournalOptions, JournalReader};
 use tercel_store::runs::{RunCatalog, RunFolder};
 
+use crate::commands::backtest::with_fees;
 use crate::exit::{Blame, Failure, Outcome, input};
+use crate::server_config::feed::FeedKind;
+use crate::server_config::sections::Mode;
 use crate::server_config::{BoundStrategy, ServerFile};
+use crate::venue::VenueAccess;
 
 /// What comes from the configuration, bound to the feed.
 pub(crate) struct Setup {
@@ -20,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) assets: Vec<String>,
     pub(crate) strategies: Vec<BoundStrategy>,
     pub(crate) intents_per_call: usize,
+    /// The venue, where market data comes from one.
+    pub(crate) access: Option<Arc<VenueAccess>>,
     account_limits: RiskLimits,
     engine_limits: RiskLimits,
 }
@@ -39,14 +46,26 @@ const ORDER_CAPACITY: usize = 65_536;
 impl Setup {
     /// Reads scripts and feed of a configuration.
     pub(crate) fn read(file: &ServerFile) -> Outcome<Self> {
-        let feed = file.open_feed()?;
-        let strategies = file.bind(&feed.instruments)?;
+        let (instruments, assets, access) = match file.config.feed.kind {
+            FeedKind::Exchange => {
+                let access = VenueAccess::open(&file.config.exchange)?;
+                access.measure_clock()?;
+                let (instruments, assets) = access.listing(&file.config.exchange.symbols)?;
+                (with_fees(instruments, &file.config.venue), assets, Some(Arc::new(access)))
+            }
+            FeedKind::Seeded | FeedKind::Tape => {
+                let feed = file.open_feed()?;
+                (feed.instruments, feed.assets, None)
+            }
+        };
+        let strategies = file.bind(&instruments)?;
         let limits = &file.config.limits;
         Ok(Self {
-            account_limits: limits.account.to_risk("account", &feed.instruments)?,
-            engine_limits: limits.engine.to_risk("engine", &feed.instruments)?,
-            instruments: feed.instruments,
-            assets: feed.assets,
+            account_limits: limits.account.to_risk("account", &instruments)?,
+            engine_limits: limits.engine.to_risk("engine", &instruments)?,
+            instruments,
+            assets,
+            access,
             strategies,
             intents_per_call: file.config.script.intents.unwrap_or(256),
         })
@@ -58,9 +77,13 @@ impl Setup {
         let Some(first) = self.instruments.first() else {
             return Err(input("the feed has no instrument"));
         };
-        let mut balances = vec![(first.spec.quote, account.quote)];
-        if !account.base.is_zero() {
-            balances.push((first.spec.base, account.base));
+        let mut balances = Vec::new();
+        // What a real account holds is for its venue to say.
+        if file.config.run.mode == Mode::Paper {
+            balances.push((first.spec.quote, account.quote));
+            if !account.base.is_zero() {
+                balances.push((first.spec.base, account.base));
+            }
         }
         let strategies = self.strategies.iter().map(|own| StrategyConfig {
             name: own.name.clone(),

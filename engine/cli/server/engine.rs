@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tercel_core::{Engine, Nanos, Seq, StrategyId};
+use tercel_core::{Engine, Instrument, Nanos, Seq, StrategyId};
 use tercel_runtime::{
-    Control, Durable, Ending, EngineThread, EventLoop, Feed, FeedOptions, JournalRecorder,
-    LoopOptions, MarketSource, Overflow, PaperPort, Parts, RecorderOptions, ReplayClock, Version,
-    control, placeholder,
+    Clock, Control, Durable, Ending, EngineThread, EventLoop, Feed, FeedOptions, JournalRecorder,
+    LoopOptions, MarketSource, Overflow, PaperPort, Parts, Port, RecorderOptions, ReplayClock,
+    Version, control, placeholder,
 };
 use tercel_sim::SimVenue;
 use tercel_store::Metadata;
@@ -17,6 +17,7 @@ use tercel_store::runs::RunFolder;
 
 use super::begin::{Beginning, Setup, machine};
 use super::feed::ServerFeed;
+use super::live::{self, Exchange};
 use super::notices::Notices;
 use super::scripts::Slot;
 use super::{Server, now, timing};
@@ -38,6 +39,7 @@ pub(super) fn start(
     beginning: Beginning,
     folder: &RunFolder,
     log: logging::Guard,
+    exchange: Option<Exchange>,
 ) -> Outcome<(Arc<Server>, EngineThread<Outcome<Ending>>)> {
     let config = &file.config;
     let options = config.journal.options();
@@ -67,15 +69,15 @@ pub(super) fn start(
         script: config.script.clone(),
         shadow_events: config.reload.shadow_events,
         slots: Mutex::new(slots(file, setup, &versions)),
-        feed_name: match config.feed.kind {
-            crate::server_config::feed::FeedKind::Seeded => "seeded".to_owned(),
-            crate::server_config::feed::FeedKind::Tape => "tape".to_owned(),
-        },
+        feed_name: config.feed.kind.as_str().to_owned(),
         log,
         is_over: false.into(),
     });
     let body = Body {
         file: file.clone(),
+        instruments: setup.instruments.clone(),
+        assets: setup.assets.clone(),
+        exchange,
         venue: SimVenue::new(
             &setup.instruments,
             crate::commands::backtest::venue_options(&config.venue)?,
@@ -170,24 +172,41 @@ fn slots(file: &ServerFile, setup: &Setup, versions: &[Version]) -> Vec<Slot> {
 }
 
 /// What the engine's thread is given.
-struct Body {
-    file: ServerFile,
+pub(super) struct Body {
+    pub(super) file: ServerFile,
+    pub(super) instruments: Vec<Instrument>,
+    pub(super) assets: Vec<String>,
+    /// The venue, where market data comes from one, and the key of its account, where orders go there.
+    pub(super) exchange: Option<Exchange>,
     venue: SimVenue,
-    beginning: Beginning,
+    pub(super) beginning: Beginning,
     versions: Vec<Version>,
     intents_per_call: usize,
     recorder: Recorder,
-    notices: Notices,
+    pub(super) notices: Notices,
 }
 
 impl Body {
-    fn run(self, control: Control) -> Outcome<Ending> {
+    fn run(mut self, control: Control) -> Outcome<Ending> {
+        match self.exchange.take() {
+            Some(exchange) => live::run(self, exchange, control),
+            None => self.run_recorded(control),
+        }
+    }
+
+    /// Runs on market data that is made or recorded, against a simulated venue.
+    fn run_recorded(self, control: Control) -> Outcome<Ending> {
         let run = &self.file.config.run;
         let after = self.beginning.after.map(|(_, at)| at);
         let idle = run.idle_strategy();
+        let clock = match self.file.config.feed.pace {
+            Pace::PerMille(speed) => ReplayClock::paced(speed),
+            Pace::Max => ReplayClock::unpaced(),
+        };
         if run.profile == Profile::Inline {
             let source = ServerFeed::open(&self.file, after).map_err(|e| machine(e.to_string()))?;
-            return self.run_loop(source, control);
+            let (body, port) = self.on_paper();
+            return body.run_loop(clock, port, source, control);
         }
         let options = FeedOptions {
             capacity: run.ring_capacity,
@@ -198,17 +217,49 @@ impl Body {
         let file = self.file.clone();
         let (feed, source) =
             Feed::spawn(options, &control, move || ServerFeed::open(&file, after)).or_machine()?;
-        let ending = self.run_loop(source, control)?;
+        let (body, port) = self.on_paper();
+        let ending = body.run_loop(clock, port, source, control)?;
         if let Some(why) = feed.join() {
             tracing::warn!(%why, "the feed's thread had no core of its own");
         }
         Ok(ending)
     }
 
-    fn run_loop<S: MarketSource>(self, source: S, control: Control) -> Outcome<Ending> {
-        let Self { file, venue, beginning, versions, intents_per_call, mut recorder, notices } =
+    /// Takes the simulated venue as its port.
+    pub(super) fn on_paper(self) -> (Loop, PaperPort) {
+        let lost = lost_orders(&self.beginning);
+        let Self { file, venue, beginning, versions, intents_per_call, recorder, notices, .. } =
             self;
-        let lost = lost_orders(&beginning);
+        let port = PaperPort::new(venue).forgetting(lost);
+        (Loop { file, beginning, versions, intents_per_call, recorder, notices }, port)
+    }
+
+    /// Has another port.
+    pub(super) fn elsewhere(self) -> Loop {
+        let Self { file, beginning, versions, intents_per_call, recorder, notices, .. } = self;
+        Loop { file, beginning, versions, intents_per_call, recorder, notices }
+    }
+}
+
+/// What a loop is made of beside its clock, its port and its source.
+pub(super) struct Loop {
+    file: ServerFile,
+    beginning: Beginning,
+    versions: Vec<Version>,
+    intents_per_call: usize,
+    recorder: Recorder,
+    notices: Notices,
+}
+
+impl Loop {
+    pub(super) fn run_loop<C: Clock, P: Port, S: MarketSource>(
+        self,
+        clock: C,
+        port: P,
+        source: S,
+        control: Control,
+    ) -> Outcome<Ending> {
+        let Self { file, beginning, versions, intents_per_call, mut recorder, notices } = self;
         let nobody = beginning.state.strategies.iter().map(|_| placeholder()).collect();
         let mut engine = Engine::restore(beginning.state, nobody, intents_per_call).or_machine()?;
         for version in &versions {
@@ -235,18 +286,8 @@ impl Body {
             idle: config.run.idle_strategy(),
             ..LoopOptions::default()
         };
-        let clock = match config.feed.pace {
-            Pace::PerMille(speed) => ReplayClock::paced(speed),
-            Pace::Max => ReplayClock::unpaced(),
-        };
-        let parts = Parts {
-            engine,
-            clock,
-            port: PaperPort::new(venue).forgetting(lost),
-            recorder,
-            observer: notices,
-            sources: vec![source],
-        };
+        let parts =
+            Parts { engine, clock, port, recorder, observer: notices, sources: vec![source] };
         let mut event_loop = EventLoop::new(parts, control, options);
         Ok(event_loop.run())
     }

@@ -7,6 +7,7 @@
 pub(crate) mod begin;
 mod engine;
 mod feed;
+mod live;
 mod notices;
 mod scripts;
 mod socket;
@@ -89,9 +90,10 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     };
     tracing::info!(run = folder.number, ms = begun.elapsed().as_millis(), "recovered");
     let story = beginning.story.clone();
+    let exchange = live::prepare(file, &setup)?;
     let signals = Signals::catch()?;
     let listener = socket::listen(&file.config.control_socket())?;
-    let (server, engine) = engine::start(file, &setup, beginning, &folder, log)?;
+    let (server, engine) = engine::start(file, &setup, beginning, &folder, log, exchange)?;
     for line in story {
         server.notices.tell(now(), "info", line);
     }

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use tercel_adapters::ClientIds;
 
 use super::ServerConfig;
+use super::exchange::{CredentialsFrom, EnvironmentName};
 use super::feed::{FeedKind, FeedSection};
-use super::sections::Profile;
+use super::sections::{Mode, Profile};
+use super::values::Pace;
 use crate::exit::Outcome;
 use crate::toml_file::{Step, TomlFile};
 
@@ -14,6 +17,7 @@ use crate::toml_file::{Step, TomlFile};
 pub(super) fn check(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
     check_strategies(config, source)?;
     check_feed(config, source)?;
+    check_exchange(config, source)?;
     check_cores(config, source)
 }
 
@@ -37,17 +41,26 @@ fn check_strategies(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
 fn check_feed(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
     let feed = &config.feed;
     let at = |key| [Step::Key("feed"), Step::Key(key)];
-    let (kind, other, foreign) = match feed.kind {
-        FeedKind::Seeded => ("seeded", "tape", &FeedSection::OF_TAPES[..]),
-        FeedKind::Tape => ("tape", "seeded", &FeedSection::OF_SEEDED[..]),
-    };
     // The defaults are no contradiction: the file that `tercel config init` writes has all of them.
     let (ours, defaults) = (json!(feed), json!(FeedSection::default()));
-    if let Some(key) = foreign.iter().find(|key| ours[**key] != defaults[**key]) {
-        let message = format!(
-            "means nothing to a feed of kind \"{kind}\"; remove it, or set kind = \"{other}\""
-        );
-        return Err(source.wrong(&at(key), &message));
+    for (kind, name, keys) in [
+        (FeedKind::Tape, "tape", &FeedSection::OF_TAPES[..]),
+        (FeedKind::Seeded, "seeded", &FeedSection::OF_SEEDED[..]),
+    ] {
+        let foreign = keys.iter().find(|key| ours[**key] != defaults[**key]);
+        if let (Some(key), true) = (foreign, feed.kind != kind) {
+            let message = format!(
+                "means nothing to a feed of kind {}; remove it, or set kind = \"{name}\"",
+                json!(feed.kind)
+            );
+            return Err(source.wrong(&at(key), &message));
+        }
+    }
+    if feed.kind == FeedKind::Exchange && (feed.pace != Pace::REAL || feed.symbol.is_some()) {
+        let key = if feed.symbol.is_some() { "symbol" } else { "pace" };
+        let message = "means nothing to a feed of kind \"exchange\"; remove it ([exchange] names \
+                       the symbols, and time passes by itself)";
+        return Err(source.wrong(&at(key), message));
     }
     if feed.kind == FeedKind::Tape && feed.paths.is_empty() {
         let message = "a feed of kind \"tape\" needs files, such as paths = [\"btc.tape\"]";
@@ -60,6 +73,62 @@ fn check_feed(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
     }
     if !feed.mark_interval_ms.is_multiple_of(50) {
         return Err(source.wrong(&at("mark_interval_ms"), "must be a multiple of 50"));
+    }
+    Ok(())
+}
+
+fn check_exchange(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
+    let (own, mode) = (&config.exchange, config.run.mode);
+    let at = |key| [Step::Key("exchange"), Step::Key(key)];
+    if config.feed.kind != FeedKind::Exchange {
+        if mode != Mode::Paper {
+            let message = "orders at a venue need its own market: set feed.kind = \"exchange\"";
+            return Err(source.wrong(&[Step::Key("run"), Step::Key("mode")], message));
+        }
+        return Ok(());
+    }
+    if own.symbols.is_empty() {
+        let message = "a feed of kind \"exchange\" needs them, such as symbols = [\"BTCUSDT\"]";
+        return Err(source.wrong(&at("symbols"), message));
+    }
+    if own.topics.is_empty() {
+        return Err(source.wrong(&at("topics"), "name at least one, such as [\"book\"]"));
+    }
+    let is_custom = own.environment == EnvironmentName::Custom;
+    let addresses = [("rest", &own.rest), ("streams", &own.streams), ("private", &own.private)];
+    for (key, address) in addresses {
+        if is_custom && address.is_none() {
+            let message = "environment \"custom\" needs the address, such as those that `tercel \
+                           exchange` prints";
+            return Err(source.wrong(&at(key), message));
+        }
+        if !is_custom && address.is_some() {
+            let message = "only environment \"custom\" has addresses of its own; remove it";
+            return Err(source.wrong(&at(key), message));
+        }
+    }
+    match (mode, own.environment) {
+        (Mode::Live, EnvironmentName::Testnet | EnvironmentName::Demo) => {
+            let message = "is no place for mode \"live\"; set run.mode = \"testnet\"";
+            return Err(source.wrong(&at("environment"), message));
+        }
+        (Mode::Testnet, EnvironmentName::Production) => {
+            let message = "is real money; set run.mode = \"live\", or another environment";
+            return Err(source.wrong(&at("environment"), message));
+        }
+        _ => {}
+    }
+    let wants_file = own.credentials == CredentialsFrom::File;
+    if wants_file != own.credentials_file.is_some() {
+        let message = if wants_file {
+            "credentials = \"file\" needs it"
+        } else {
+            "only credentials = \"file\" has one; remove it"
+        };
+        return Err(source.wrong(&at("credentials_file"), message));
+    }
+    if let Err(error) = ClientIds::new(&own.order_prefix) {
+        return Err(source.wrong(&at("order_prefix"), &error.to_string()));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use tercel_store::{OpenOptions, Reader};
 
 use super::values::{Pace, moment, some_within, within, write_moment};
 use crate::data::{MarketSource, blame};
-use crate::exit::{Blame, Outcome};
+use crate::exit::{Blame, Outcome, input};
 
 /// `[feed]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -69,6 +69,19 @@ pub(crate) enum FeedKind {
     Seeded,
     /// From files.
     Tape,
+    /// From the venue of `[exchange]`.
+    Exchange,
+}
+
+impl FeedKind {
+    /// Returns its name in the file.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seeded => "seeded",
+            Self::Tape => "tape",
+            Self::Exchange => "exchange",
+        }
+    }
 }
 
 impl FeedSection {
@@ -124,6 +137,7 @@ impl FeedSection {
         match self.kind {
             FeedKind::Seeded => self.open_seeded(run_seed),
             FeedKind::Tape => self.open_tape(),
+            FeedKind::Exchange => Err(input("the feed comes from a venue, and not from here")),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod bind;
 mod check;
+pub(crate) mod exchange;
 pub(crate) mod feed;
 pub(crate) mod sections;
 pub(crate) mod strategy;
@@ -23,6 +24,7 @@ use crate::exit::{Failure, Outcome};
 use crate::toml_file::{Step, TomlFile};
 
 pub(crate) use self::bind::BoundStrategy;
+use self::exchange::ExchangeSection;
 use self::feed::{Feed, FeedSection};
 use self::sections::{
     ControlSection, JournalSection, LogSection, MetricsSection, ReloadSection, RunSection,
@@ -36,6 +38,7 @@ use self::strategy::StrategySection;
 pub(crate) struct ServerConfig {
     pub(crate) run: RunSection,
     pub(crate) feed: FeedSection,
+    pub(crate) exchange: ExchangeSection,
     #[serde(rename = "strategy")]
     pub(crate) strategies: Vec<StrategySection>,
     pub(crate) account: AccountSection,
@@ -101,6 +104,7 @@ impl ServerConfig {
         self.strategies.iter_mut().map(|strategy| &mut strategy.script).for_each(resolve);
         self.venue.latency_file.iter_mut().for_each(resolve);
         self.log.file.iter_mut().for_each(resolve);
+        self.exchange.credentials_file.iter_mut().for_each(resolve);
         self.control.socket.iter_mut().for_each(resolve);
     }
 }

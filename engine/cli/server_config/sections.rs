@@ -45,6 +45,10 @@ pub(crate) enum Mode {
     /// To a simulated venue.
     #[default]
     Paper,
+    /// To the venue's test network or demo accounts.
+    Testnet,
+    /// To the venue, for real money.
+    Live,
 }
 
 /// Which threads there are and how they wait.

@@ -49,7 +49,7 @@ fn what_is_wrong_is_told_with_its_line_and_remedy() {
         ),
         (
             format!("[run]\nmode = \"live\"\n{ONE}"),
-            "t.toml:2: run.mode cannot be \"live\" (known: paper)",
+            "t.toml:2: run.mode: orders at a venue need its own market",
         ),
         (
             format!("[run]\nring_capacity = 3\n{ONE}"),

@@ -160,9 +160,14 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Shows the server until the user leaves.
 pub(crate) fn run(socket: &Path) -> Outcome {
+    run_until(socket, None)
+}
+
+/// As [`run`], but ends by itself at a moment.
+pub(crate) fn run_until(socket: &Path, until: Option<Instant>) -> Outcome {
     let worker = Worker::start(socket).or_machine()?;
     let mut terminal = ratatui::try_init().context("take over the terminal").or_machine()?;
-    let result = show(&mut terminal, &mut App::new(socket), &worker);
+    let result = show(&mut terminal, &mut App::new(socket), &worker, until);
     ratatui::restore();
     result.or_machine()?;
     Ok(Answer::Good)
@@ -172,8 +177,9 @@ fn show(
     terminal: &mut ratatui::DefaultTerminal,
     app: &mut App,
     worker: &Worker,
+    until: Option<Instant>,
 ) -> anyhow::Result<()> {
-    loop {
+    while until.is_none_or(|until| Instant::now() < until) {
         while let Some(news) = worker.news() {
             app.hear(news, Instant::now());
         }
@@ -188,4 +194,5 @@ fn show(
             Action::Quit => return Ok(()),
         }
     }
+    Ok(())
 }
