@@ -17,6 +17,7 @@
 
 use tercel_core::{Command, Effect, Effects, Engine, Event, Nanos, Seq, StrategyId};
 
+use crate::cues::Cues;
 use crate::feed::Feed;
 use crate::observer::Observer;
 use crate::port::VenuePort;
@@ -84,8 +85,24 @@ impl Backtest {
         source: impl FnMut(&mut Vec<Event>) -> Result<usize, E>,
         observer: &mut impl Observer,
     ) -> Result<Summary, E> {
-        let feed = Feed::open(source)?;
-        Run { test: self, feed, observer, summary: Summary::default(), clock: Clock::new() }.all()
+        Run::new(self, Feed::open(source, ())?, observer).all()
+    }
+
+    /// Runs over everything that went into a recorded run: its market data and, at their place among
+    /// it, its commands and whatever else had no time of its own, which the cues tell.
+    ///
+    /// As [`Self::run`], but the source itself has the commands that start and stop strategies.
+    ///
+    /// # Errors
+    ///
+    /// Those of the source; the run ends there.
+    pub fn rerun<E>(
+        &mut self,
+        source: impl FnMut(&mut Vec<Event>) -> Result<usize, E>,
+        cues: impl Cues,
+        observer: &mut impl Observer,
+    ) -> Result<Summary, E> {
+        Run::new(self, Feed::open(source, cues)?, observer).recorded()
     }
 
     /// Returns the engine.
@@ -108,9 +125,9 @@ impl Backtest {
 }
 
 /// One run of a backtest.
-struct Run<'a, S, O> {
+struct Run<'a, S, C, O> {
     test: &'a mut Backtest,
-    feed: Feed<S>,
+    feed: Feed<S, C>,
     observer: &'a mut O,
     summary: Summary,
     clock: Clock,
@@ -144,15 +161,32 @@ enum Turn {
     Sample,
 }
 
-impl<S, O, E> Run<'_, S, O>
+impl<'a, S, C, O, E> Run<'a, S, C, O>
 where
     S: FnMut(&mut Vec<Event>) -> Result<usize, E>,
+    C: Cues,
     O: Observer,
 {
+    fn new(test: &'a mut Backtest, feed: Feed<S, C>, observer: &'a mut O) -> Self {
+        Self { test, feed, observer, summary: Summary::default(), clock: Clock::new() }
+    }
+
     fn all(mut self) -> Result<Summary, E> {
         let start = self.feed.engine_at();
         if start != NEVER {
             self.begin(start)?;
+            self.data()?;
+            self.command_all(Command::Stop);
+            self.end();
+        }
+        Ok(self.summary)
+    }
+
+    fn recorded(mut self) -> Result<Summary, E> {
+        let start = self.feed.engine_at();
+        if start != NEVER {
+            self.summary.started_at = Some(start);
+            self.begin_samples(start);
             self.data()?;
             self.end();
         }
@@ -167,13 +201,17 @@ where
             self.venue_event(self.feed.venue_at())?;
         }
         self.clock.now = at;
+        self.begin_samples(at);
+        self.command_all(Command::Start);
+        Ok(())
+    }
+
+    const fn begin_samples(&mut self, at: Nanos) {
         let interval = self.test.options.sample_interval_ns;
         if interval > 0 {
             let passed = at.0.div_euclid(interval);
             self.clock.next_sample_at = Nanos(passed.saturating_add(1).saturating_mul(interval));
         }
-        self.command_all(Command::Start);
-        Ok(())
     }
 
     /// Takes everything up to the engine's last event.
@@ -242,9 +280,8 @@ where
         }
     }
 
-    /// Stops the strategies and lets what is under way arrive.
+    /// Lets what is under way arrive.
     fn end(&mut self) {
-        self.command_all(Command::Stop);
         while self.test.venue.is_busy() {
             let turns = [
                 (self.test.venue.next_action_at(), Turn::VenueAction),
@@ -280,7 +317,11 @@ where
         self.summary.n_events += 1;
         let test = &mut *self.test;
         test.seq.0 += 1;
+        self.feed.prepare(&mut test.engine);
         test.engine.handle(test.seq, at, self.feed.engine_event(), &mut test.effects);
+        if let Event::Execution(report) = self.feed.engine_event() {
+            self.observer.on_report(at, report, &test.engine);
+        }
         self.feed.next_engine_event();
         let has_effects = !test.effects.is_empty();
         let has_deadline = test.engine.next_deadline().is_some();

@@ -1,20 +1,24 @@
 //! The events of a source under two cursors: the venue's, ahead, and the engine's.
 
-use tercel_core::{Event, MarketData, MarketEvent, Nanos};
+use tercel_core::{Engine, Event, MarketData, MarketEvent, Nanos};
 
+use crate::cues::Cues;
 use crate::venue::SimVenue;
 
 /// A source's events between the venue's clock and the engine's.
 ///
 /// The venue is never behind the engine: an event happens before it is received. What both have
 /// seen makes room for the next block, so the list holds what is on its way and a block or two.
-pub(crate) struct Feed<S> {
+pub(crate) struct Feed<S, C> {
     source: S,
+    cues: C,
     events: Vec<Event>,
     venue: Cursor,
     engine: Cursor,
     /// Whether the venue's next event is a bar that happens before it is received.
     is_venue_bar: bool,
+    /// When events without a time at the very start happen, unless the cues say.
+    first_at: Nanos,
 }
 
 /// A place in the list with the time of the event there, [`NEVER`] at the end.
@@ -34,22 +38,24 @@ impl Cursor {
     }
 }
 
-impl<S, E> Feed<S>
+impl<S, C, E> Feed<S, C>
 where
     S: FnMut(&mut Vec<Event>) -> Result<usize, E>,
+    C: Cues,
 {
     /// Reads the first block.
-    pub(crate) fn open(source: S) -> Result<Self, E> {
+    pub(crate) fn open(source: S, cues: C) -> Result<Self, E> {
         let (venue, engine) = (Cursor::new(), Cursor::new());
-        let mut feed = Self { source, events: Vec::new(), venue, engine, is_venue_bar: false };
+        let (events, first_at) = (Vec::new(), Nanos(0));
+        let mut feed = Self { source, cues, events, venue, engine, is_venue_bar: false, first_at };
         feed.refill()?;
         // Events without a time at the very start happen at the first time that there is.
         let first = feed.events.iter().find_map(market);
         if let Some(first) = first {
             feed.venue.clock = SimVenue::time_of(first);
-            feed.engine.clock = first.received_at;
+            feed.first_at = first.received_at;
         } else if !feed.events.is_empty() {
-            (feed.venue.clock, feed.engine.clock) = (Nanos(0), Nanos(0));
+            feed.venue.clock = Nanos(0);
         }
         feed.look_at_venue_event();
         feed.look_at_engine_event();
@@ -105,6 +111,15 @@ where
         self.look_at_engine_event();
     }
 
+    /// Lets the cues do what comes before the engine's next event.
+    #[inline]
+    pub(crate) fn prepare(&mut self, engine: &mut Engine) {
+        let event = &self.events[self.engine.idx];
+        if !matches!(event, Event::Market(_)) {
+            self.cues.before(engine, event);
+        }
+    }
+
     #[inline]
     fn look_at_venue_event(&mut self) {
         self.is_venue_bar = false;
@@ -127,9 +142,10 @@ where
             self.engine.at = NEVER;
             return;
         };
-        if let Event::Market(event) = event {
-            self.engine.clock = self.engine.clock.max(event.received_at);
-        }
+        self.engine.clock = self.engine.clock.max(match event {
+            Event::Market(event) => event.received_at,
+            _ => self.cues.next_at().unwrap_or(self.first_at),
+        });
         self.engine.at = self.engine.clock;
     }
 

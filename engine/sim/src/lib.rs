@@ -7,6 +7,7 @@
 pub mod market;
 pub mod metrics;
 
+mod cues;
 mod driver;
 mod effects_hash;
 mod feed;
@@ -17,6 +18,7 @@ mod options;
 mod port;
 mod venue;
 
+pub use cues::Cues;
 pub use driver::{Backtest, BacktestOptions, Summary};
 pub use effects_hash::EffectsHash;
 pub use fees::{FeeModel, FeeTier};
