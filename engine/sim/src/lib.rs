@@ -4,6 +4,7 @@
 //! are integers, and two runs over the same data give the same bits.
 #![forbid(unsafe_code)]
 
+pub mod divergence;
 pub mod market;
 pub mod metrics;
 
