@@ -11,8 +11,9 @@ use tercel_store::journal::{CUT_OFF, Entry, JournalError, JournalReader, Record,
 use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::state::{self, StateError};
 
+use crate::loads::{BadLoad, Loads};
 use crate::shadow::Nobody;
-use crate::version::{Loaded, Version, VersionError};
+use crate::version::VersionError;
 
 /// What a run is executed again with.
 pub struct Reexecution<'a> {
@@ -78,9 +79,12 @@ pub enum ReexecutionError {
     #[error(transparent)]
     Tape(#[from] StoreError),
     /// A script does not run any more.
+    #[error(transparent)]
+    Load(#[from] BadLoad),
+    /// The state at the beginning does not fit the strategies.
     #[error("record {index}: {error}")]
     Version {
-        /// The record that loads it.
+        /// The record that has the state.
         index: u64,
         /// Why.
         error: VersionError,
@@ -206,43 +210,6 @@ impl Reexecution<'_> {
             difference: None,
             stopped: None,
         }
-    }
-}
-
-/// Versions that were loaded and have not taken over.
-struct Loads<'a> {
-    limits: &'a dyn Fn(Language) -> Limits,
-    loaded: Option<Loaded>,
-    waiting: Vec<(u64, Version)>,
-    names: Vec<String>,
-}
-
-impl<'a> Loads<'a> {
-    const fn new(limits: &'a dyn Fn(Language) -> Limits) -> Self {
-        Self { limits, loaded: None, waiting: Vec::new(), names: Vec::new() }
-    }
-
-    fn take(&mut self, index: u64, record: &Record) -> Result<(), ReexecutionError> {
-        if let Some(loaded) = Loaded::of(record) {
-            self.loaded = Some(loaded);
-        } else if let Record::Params { strategy, values } = record
-            && let Some(loaded) = self.loaded.take().filter(|own| own.strategy == *strategy)
-        {
-            let version = Version::recorded(&loaded, values, self.limits)
-                .map_err(|error| ReexecutionError::Version { index, error })?;
-            self.names.push(loaded.name);
-            self.waiting.push((index, version));
-        }
-        Ok(())
-    }
-
-    fn enter(&mut self, engine: &mut Engine, reload: bool) -> Result<(), ReexecutionError> {
-        for (index, version) in self.waiting.drain(..) {
-            version
-                .take_over(engine, reload)
-                .map_err(|error| ReexecutionError::Version { index, error })?;
-        }
-        Ok(())
     }
 }
 
