@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backtest, bench, check, config as config_command, ctl, demo, doctor as doctor_command,
+    backtest, bench, check, config as config_command, ctl, demo, diverge, doctor as doctor_command,
     exchange, export, import, indicators, inspect, new, prune, recover, replay, run, runs,
     top as top_command, trace, venues, verify,
 };
@@ -62,6 +62,7 @@ enum Command {
     Recover(recover::Args),
     Replay(replay::Args),
     Trace(trace::Args),
+    Diverge(diverge::Args),
     Doctor(doctor_command::Args),
     Top(top_command::Args),
     Exchange(exchange::Args),
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         Command::Recover(args) => recover::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Diverge(args) => diverge::run(&args),
         Command::Doctor(args) => doctor_command::run(&args),
         Command::Top(args) => top_command::run(&args),
         Command::Exchange(args) => exchange::run(&args),

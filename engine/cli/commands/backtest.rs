@@ -387,7 +387,7 @@ fn milliseconds(key: &str, value: Option<Decimal>, default_ns: i64) -> Outcome<i
 }
 
 /// Reads recorded latencies: `time_ns,request_ns,answer_ns` by line, with a header.
-fn latency_samples(path: &Path) -> Outcome<Vec<LatencySample>> {
+pub(crate) fn latency_samples(path: &Path) -> Outcome<Vec<LatencySample>> {
     let shown = path.display();
     let mut reader =
         csv::Reader::from_path(path).with_context(|| format!("read {shown}")).or_input()?;

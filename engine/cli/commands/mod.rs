@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod ctl;
 pub(crate) mod demo;
+pub(crate) mod diverge;
 pub(crate) mod doctor;
 pub(crate) mod exchange;
 pub(crate) mod export;

@@ -112,7 +112,7 @@ fn load(path: &Path, limits: impl Fn(Language) -> Limits) -> Outcome<Script> {
 }
 
 /// Returns the configuration that a run was started with.
-fn configuration(journal: &JournalReader) -> Outcome<ServerFile> {
+pub(super) fn configuration(journal: &JournalReader) -> Outcome<ServerFile> {
     let first = journal.records().or_input()?.next().transpose().or_input()?;
     let Some((_, Record::RunStarted { config, run, .. })) = first else {
         return Err(input("the run has no beginning"));

@@ -18,7 +18,7 @@ use tercel_core::{Instrument, StrategyId};
 use tercel_sim::metrics::Recording;
 
 pub(crate) use csv::{write_equity_csv, write_fills_csv, write_trips_csv};
-pub(crate) use format::{count, exact_moment, latency, moment};
+pub(crate) use format::{count, exact_moment, latency, moment, money};
 pub(crate) use json::metrics_json;
 pub(crate) use page::write_html;
 pub(crate) use parquet::{write_equity_parquet, write_fills_parquet};

@@ -1,0 +1,67 @@
+//! Which latencies the simulated venue gets.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use tercel_sim::divergence::LatencyFit;
+use tercel_sim::{LatencyModel, VenueOptions};
+
+use crate::commands::backtest::latency_samples;
+use crate::exit::{Outcome, input};
+
+/// Where the latencies come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Latencies {
+    /// The run's configuration.
+    Configured,
+    /// The run's journal.
+    Fitted,
+    /// A file.
+    File(PathBuf),
+}
+
+impl FromStr for Latencies {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "configured" => Self::Configured,
+            "fitted" => Self::Fitted,
+            path => Self::File(path.into()),
+        })
+    }
+}
+
+impl std::fmt::Display for Latencies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Configured => f.write_str("configured"),
+            Self::Fitted => f.write_str("fitted"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Latencies {
+    /// Puts them into the options of a venue.
+    pub(super) fn put_into(
+        &self,
+        options: &mut VenueOptions,
+        fit: Option<&LatencyFit>,
+    ) -> Outcome<()> {
+        match self {
+            Self::Configured => {}
+            Self::Fitted => {
+                let fit = fit.ok_or_else(|| {
+                    input("--latencies fitted: no request of the run was answered; nothing to fit")
+                })?;
+                options.latency = fit.model();
+            }
+            Self::File(path) => {
+                options.latency = LatencyModel::Interpolated(latency_samples(path)?);
+            }
+        }
+        Ok(())
+    }
+}
