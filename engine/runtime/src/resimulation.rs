@@ -74,8 +74,10 @@ pub struct RecordedRun {
     pub orders: Trails,
     /// Market events that it took.
     pub n_market: u64,
-    /// Why it ended; `None` if it was cut off.
+    /// Why it ended; `None` if it was cut off, or is not known beyond a hole in its journal.
     pub reason: Option<String>,
+    /// Whether its journal has a hole: what came after it is not known well enough to be simulated.
+    pub has_hole: bool,
     /// The engine's time of its last entry.
     pub last_at: Nanos,
     /// Account updates, which are not repeated.
@@ -134,6 +136,7 @@ impl RecordedRun {
             orders: Trails::new(state.instruments.clone()),
             n_market: 0,
             reason: None,
+            has_hole: false,
             last_at: Nanos(i64::MIN),
             n_account_updates: 0,
             n_inherited_reports: 0,
@@ -163,8 +166,14 @@ impl RecordedRun {
                     }
                     run.reason = Some(reason).filter(|reason| reason != CUT_OFF);
                 }
+                // How many of the missing entries were market data is not known, so nothing after them
+                // can be put to its place on the tape.
+                Record::Gap { instrument: None, .. } => {
+                    run.has_hole = true;
+                    break;
+                }
                 // The tape itself says what is missing.
-                Record::Gap { .. } => {}
+                Record::Gap { instrument: Some(_), .. } => {}
                 other => loads.take(index, &other)?,
             }
         }
