@@ -84,7 +84,9 @@ impl Divergence {
         );
         let foreign = self.run.orders.n_foreign_fees() + self.simulated.orders.n_foreign_fees();
         warn(foreign, "fills had fees in an asset whose worth is not known; they are in no sum");
-        if self.run.reason.is_none() {
+        if self.run.has_hole {
+            warnings.push("the journal has a hole: what came after it is left out".to_owned());
+        } else if self.run.reason.is_none() {
             warnings.push("the run was cut off: its last moments may not be recorded".to_owned());
         }
         let faults = self.simulated.faults.iter();
@@ -112,6 +114,7 @@ impl Divergence {
         json!({
             "run": self.number,
             "ended": self.run.reason,
+            "hole": self.run.has_hole,
             "events": self.survey.n_events,
             "latencies": self.latencies.to_string(),
             "equal": comparison.is_equal(),
