@@ -71,12 +71,17 @@ pub(crate) fn connections(
 /// cut after 24 hours; spot pings every 20 seconds, futures every 3 minutes.
 pub(crate) const fn manners(product: Product) -> Manners {
     match product {
-        Product::Spot => Manners { messages_per_s: 5, max_age_s: 23 * 3_600, silence_s: 60 },
+        Product::Spot => Manners { messages_per_s: 5, max_age_s: 23 * 3_600, silence_s: SILENCE_S },
         Product::UsdMargined => {
-            Manners { messages_per_s: 10, max_age_s: 23 * 3_600, silence_s: 400 }
+            Manners { messages_per_s: 10, max_age_s: 23 * 3_600, silence_s: SILENCE_S }
         }
     }
 }
+
+/// Seconds without a sign of life after which a connection is dead. We ping as well, at half of it,
+/// because a half-open connection must not hold a book for as long as futures take between two of
+/// their pings.
+const SILENCE_S: u32 = 20;
 
 /// Returns the topic that is subscribed to for one that is wanted; `None` if there is none.
 fn offered(product: Product, kind: TopicKind) -> Option<TopicKind> {

@@ -21,6 +21,7 @@ mod options;
 mod order;
 mod reconcile;
 mod requests;
+mod strangers;
 mod timer;
 mod trades;
 
@@ -39,6 +40,7 @@ pub use self::notice::GatewayNotice;
 pub use self::options::{DifferencePolicy, GatewayOptions, OrphanPolicy, ReplaceStyle};
 use self::order::Tracked;
 use self::reconcile::Reconciliation;
+use self::strangers::Strangers;
 use self::trades::Trades;
 use crate::client_id::OrderKey;
 use crate::listing::Listing;
@@ -68,6 +70,7 @@ pub struct Gateway {
     flights: BTreeMap<RequestId, Flight>,
     n_requests: u64,
     trades: Trades,
+    strangers: Strangers,
     ledger: Ledger,
     fill_queries: BTreeMap<InstrumentId, FillQuery>,
     reconciliation: Reconciliation,
@@ -160,6 +163,7 @@ impl Gateway {
             flights: BTreeMap::new(),
             n_requests: 0,
             trades: Trades::default(),
+            strangers: Strangers::default(),
             fill_queries: BTreeMap::new(),
             reconciliation: Reconciliation::default(),
             is_online: false,

@@ -1,8 +1,8 @@
 //! What the venue tells of orders and executions.
 
 use tercel_core::{
-    ClientOrderId, Event, ExecutionReport, Fill, Nanos, OrderSpec, Quantity, RejectReason,
-    ReportKind,
+    ClientOrderId, Event, ExecutionReport, Fill, InstrumentId, Nanos, OrderSpec, Quantity,
+    RejectReason, ReportKind,
 };
 
 use super::order::{Stage, Tracked};
@@ -34,7 +34,8 @@ impl Gateway {
         let id = key.id;
         let instrument = own.spec.instrument;
         let times = (news.venue_at, now);
-        if own.venue_order_id.is_empty() {
+        let is_named = own.venue_order_id.is_empty() && !news.venue_order_id.is_empty();
+        if is_named {
             own.venue_order_id = news.venue_order_id;
         }
         own.filled_at_venue = own.filled_at_venue.max(news.filled);
@@ -56,6 +57,11 @@ impl Gateway {
         let lacks_fills = own.lacks_fills();
         for kind in reports {
             self.report(id, instrument, times, kind, out);
+        }
+        if is_named {
+            for fill in self.strangers.take(instrument, news.venue_order_id) {
+                self.on_fill(&fill, now, out);
+            }
         }
         if lacks_fills {
             self.want_fills(instrument, now);
@@ -91,6 +97,11 @@ impl Gateway {
             });
             own.map(|own| own.key)
         });
+        if key.is_none() && self.has_nameless(fill.instrument) {
+            // It may be of one of ours whose number at the venue is not known yet.
+            self.strangers.hold(*fill);
+            return;
+        }
         if fill.venue_at < self.began_at && key.is_none_or(|key| !self.orders.contains_key(&key.id))
         {
             // Before the account was taken over: in its holdings already.
@@ -151,6 +162,23 @@ impl Gateway {
             own.end = Some(OrderStatus::Filled);
         }
         self.finish(id, (fill.venue_at, now), out);
+    }
+
+    /// Returns whether an order of ours may be at the venue under a number that is not known.
+    fn has_nameless(&self, instrument: InstrumentId) -> bool {
+        let mut own = self.orders.values().filter(|own| own.spec.instrument == instrument);
+        own.any(|own| own.venue_order_id.is_empty() || own.is_swapping())
+    }
+
+    /// Lets go of held executions that cannot be of one of our orders any more.
+    pub(super) fn release_strangers(&mut self, now: Nanos, out: &mut GatewayOut) {
+        for instrument in self.strangers.instruments() {
+            if !self.has_nameless(instrument) {
+                for fill in self.strangers.take_all(instrument) {
+                    self.on_fill(&fill, now, out);
+                }
+            }
+        }
     }
 
     /// The next form of an order is at the venue: the swap has worked.

@@ -217,7 +217,7 @@ impl Gateway {
         }
         let Some(state) = self.reconciliation.state.take() else { return };
         let lacks_fills = self.orders.values().any(super::order::Tracked::lacks_fills);
-        if state.n_fills != self.ledger.n_fills || lacks_fills {
+        if state.n_fills != self.ledger.n_fills || lacks_fills || !self.strangers.is_empty() {
             self.reconciliation.n_tries += 1;
             if self.reconciliation.n_tries < TRIES_MAX {
                 let soon = now.plus(self.options.query_min_ns * 2);

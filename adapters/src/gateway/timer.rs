@@ -24,6 +24,7 @@ impl Gateway {
             self.overdue(request, "no answer in time", now, out);
         }
         self.forget_flights(now);
+        self.release_strangers(now, out);
         if self.is_online {
             self.ask_orders(now, out);
             self.ask_fills(now, out);

@@ -364,8 +364,10 @@ impl Venue {
         let price = order.spec.kind.limit_price().unwrap_or(Price(100));
         let fee = Decimal::new(self.random.between(0, 50), 6);
         self.n_sent += 1;
+        // Derivatives' lists of executions do not repeat our names.
+        let key_told = (!self.instrument.is_perpetual()).then_some(key);
         let fill = FillNews {
-            key: Some(key),
+            key: key_told,
             venue_order_id: Self::news_of(&order, now).venue_order_id,
             instrument: order.spec.instrument,
             trade_id: self.n_sent,
