@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tercel_core::{
     AccountId, ClientOrderId, Command, Effect, Effects, Engine, EngineConfig, Event,
-    ExecutionReport, InstrumentId, Intent, Nanos, Notional, Order, OrderKind, OrderRequest,
-    OrderSpec, Price, Quantity, ReportKind, RiskLimits, Seq, Side, StrategyId, TimeInForce,
+    ExecutionReport, InstrumentId, Intent, Nanos, Notional, OrderKind, OrderRequest, OrderSpec,
+    Price, Quantity, ReportKind, RiskLimits, Seq, Side, StrategyId, TimeInForce,
 };
 use tercel_testkit::{
-    Faults, Random, Strings, UnreliableVenue, account, engine_config, level, linear, spot, strategy,
+    Faults, Random, Strings, UnreliableVenue, account, check_sums, engine_config, level, linear,
+    spot, strategy,
 };
 
 const N_RUNS: u64 = 400;
@@ -194,39 +195,7 @@ impl Run {
                 assert_eq!(position.qty.0, told, "a strategy's position is the sum of its fills");
             }
         }
-        self.check_exposures();
-    }
-
-    /// What the scopes count incrementally equals what the orders add up to.
-    fn check_exposures(&self) {
-        let state = self.engine.state();
-        let open = |side: Side, wanted: &dyn Fn(&Order) -> bool| -> i64 {
-            state
-                .orders
-                .all_working()
-                .filter(|order| order.spec.side == side)
-                .filter(|order| wanted(order))
-                .map(|order| order.exposed_qty().0)
-                .sum()
-        };
-        for (idx, instrument) in state.instruments.iter().enumerate() {
-            let here = |order: &Order| order.spec.instrument == instrument.id;
-            let exposure = &state.scope.exposures[idx];
-            assert_eq!(exposure.open_buys.0, open(Side::Buy, &here));
-            assert_eq!(exposure.open_sells.0, open(Side::Sell, &here));
-            for (n, strategy) in state.strategies.iter().enumerate() {
-                let exposure = &strategy.scope.exposures[idx];
-                let own = |order: &Order| here(order) && order.strategy.index() == n;
-                assert_eq!(exposure.open_buys.0, open(Side::Buy, &own));
-                assert_eq!(exposure.open_sells.0, open(Side::Sell, &own));
-            }
-        }
-        for order in state.orders.all_working() {
-            assert!(order.filled <= order.spec.qty, "filled never exceeds ordered");
-        }
-        assert_eq!(state.scope.open_orders, state.orders.n_working());
-        let worst: i128 = state.scope.exposures.iter().map(|exposure| exposure.worst.0).sum();
-        assert_eq!(state.scope.gross.0, worst, "gross exposure is the sum of its parts");
+        check_sums(state).unwrap();
     }
 
     /// Balances of perpetual accounts: what they began with, plus profit, less fees.

@@ -23,10 +23,32 @@ pub struct DiskFaults {
     pub capacity: Option<u64>,
 }
 
+/// How many operations a disk has refused, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Refused {
+    /// Because it failed.
+    pub failed: u64,
+    /// Because it was full.
+    pub full: u64,
+}
+
 #[derive(Debug)]
 enum Change {
     Write { at: usize, bytes: Vec<u8> },
     Length(usize),
+}
+
+impl Change {
+    fn apply(self, content: &mut Vec<u8>) {
+        match self {
+            Self::Write { at, bytes } => {
+                let end = at + bytes.len();
+                content.resize(content.len().max(end), 0);
+                content[at..end].copy_from_slice(&bytes);
+            }
+            Self::Length(len) => content.resize(len, 0),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -41,6 +63,7 @@ struct State {
     random: Random,
     n_operations: u64,
     n_syncs: u64,
+    refused: Refused,
     is_dead: bool,
     is_held: bool,
     /// Handles of before a power cut are of no use after it.
@@ -69,6 +92,7 @@ impl Disk {
             random: Random::new(seed),
             n_operations: 0,
             n_syncs: 0,
+            refused: Refused::default(),
             is_dead: false,
             is_held: false,
             generation: 0,
@@ -120,6 +144,28 @@ impl Disk {
         state.n_operations = 0;
         state.is_dead = false;
         state.generation += 1;
+    }
+
+    /// Lets another process open it after the one that had it open was killed: what was written is
+    /// there, synced or not, and handles of before are of no use.
+    pub fn restart(&self, faults: DiskFaults) {
+        let mut state = self.state();
+        state.faults = faults;
+        state.n_operations = 0;
+        state.is_dead = false;
+        state.generation += 1;
+    }
+
+    /// Returns whether the power is gone.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.state().is_dead
+    }
+
+    /// Returns how many operations it has refused.
+    #[must_use]
+    pub fn refused(&self) -> Refused {
+        self.state().refused
     }
 
     /// Lets syncs wait until [`Disk::release`].
@@ -176,9 +222,11 @@ impl DiskHandle {
             return Err(io::Error::other("the power is gone"));
         }
         if state.faults.fail_at == Some(state.n_operations) {
+            state.refused.failed += 1;
             return Err(io::Error::other("the disk failed"));
         }
         if state.faults.capacity.is_some_and(|capacity| end > capacity) {
+            state.refused.full += 1;
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         Ok(state)
@@ -218,9 +266,11 @@ impl StorageBackend for DiskHandle {
         if state.faults.ignore_every.is_some_and(|every| state.n_syncs % every == 0) {
             return Ok(());
         }
-        state.changes.clear();
-        let State { synced, current, .. } = &mut *state;
-        synced.clone_from(current);
+        let State { synced, changes, .. } = &mut *state;
+        // Only what changed is copied: a file is many times as large as a commit.
+        for change in changes.drain(..) {
+            change.apply(synced);
+        }
         Ok(())
     }
 
