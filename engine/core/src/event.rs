@@ -105,9 +105,9 @@ pub enum Command {
     Stop(StrategyId),
     /// Lets the scope trade.
     Resume(Scope),
-    /// Lets the scope only shrink positions.
+    /// Lets the scope only shrink positions; one that is killed stays so.
     Reduce(Scope),
-    /// Stops the scope: cancels its orders and refuses new ones until `Resume`.
+    /// Stops the scope: cancels its orders and refuses new ones until `Resume` or `Flatten`.
     Kill(Scope),
     /// Cancels the scope's orders and closes its positions with reduce-only market orders.
     Flatten(Scope),

@@ -24,6 +24,8 @@ mod orders;
 mod pages;
 mod position;
 mod risk;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 mod scope;
 mod state;
 mod state_copy;

@@ -246,6 +246,10 @@ fn working_order(
 }
 
 fn check_state(scope: &ScopeState, candidate: &Candidate<'_>) -> Result<(), RiskReject> {
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::is_planted(crate::sabotage::Bug::KillLetsOrdersPass) {
+        return Ok(());
+    }
     match scope.state {
         TradingState::Active => Ok(()),
         TradingState::Halted => Err(RiskReject::Halted { scope: scope.id }),

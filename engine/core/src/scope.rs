@@ -149,6 +149,11 @@ impl ScopeState {
         ensure(fits, part, index, "not one position and exposure an instrument")?;
         let most = limits.orders_per_second.map_or(0, |n| n as usize);
         ensure(recent.len() <= most, part, index, "more sendings than its limit looks at")?;
+        #[cfg(feature = "sabotage")]
+        let state = match crate::sabotage::is_planted(crate::sabotage::Bug::SnapshotLacksSwitches) {
+            true => TradingState::Active,
+            false => state,
+        };
         Ok(Self {
             id,
             state,

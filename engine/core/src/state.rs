@@ -99,6 +99,10 @@ impl Market {
     /// quote or a price.
     #[must_use]
     pub fn is_live(&self) -> bool {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is_planted(crate::sabotage::Bug::StaleBookTrades) {
+            return true;
+        }
         match self.book.state() {
             BookState::Live => true,
             BookState::Open | BookState::Stale(_) => false,

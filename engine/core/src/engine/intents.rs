@@ -135,14 +135,13 @@ impl Engine {
         now: Nanos,
         effects: &mut Effects,
     ) {
-        self.roll_days(strategy, now);
         match risk::approve_replace(&self.state, strategy, id, price, qty, now) {
             Ok(request) => self.request(request, now, effects),
             Err(reason) => self.refuse(strategy, id, reason, effects),
         }
     }
 
-    fn cancel(
+    pub(super) fn cancel(
         &mut self,
         strategy: StrategyId,
         id: ClientOrderId,
@@ -165,6 +164,8 @@ impl Engine {
     /// Records a request on a working order; returns whether there is such an order.
     pub(super) fn enter_request(&mut self, request: &OrderRequest, now: Nanos) -> bool {
         let Some(before) = self.state.orders.get(request.id()).copied() else { return false };
+        // Cancels count as well, on the day on which they are sent.
+        self.roll_days(before.strategy, now);
         let mut after = before;
         let counted = match *request {
             OrderRequest::New { .. } => return false,
@@ -214,6 +215,10 @@ impl Engine {
 
     /// Moves exposures and locked balances from what the order was to what it is.
     pub(super) fn reserve(&mut self, before: Option<&Order>, after: &Order) {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is_planted(crate::sabotage::Bug::NothingReserved) {
+            return;
+        }
         let instrument = &self.state.instruments[after.spec.instrument.index()];
         let account = &mut self.state.accounts[after.account.index()];
         let delta = after.exposed_qty().0 - before.map_or(0, |before| before.exposed_qty().0);

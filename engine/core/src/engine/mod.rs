@@ -144,6 +144,10 @@ impl Engine {
     #[cold]
     fn disable(&mut self, id: StrategyId, fault: StrategyFault, now: Nanos, effects: &mut Effects) {
         effects.notice(Notice::Fault { strategy: id, fault });
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is_planted(crate::sabotage::Bug::FaultIsForgiven) {
+            return;
+        }
         self.state.strategies[id.index()].is_running = false;
         self.cancel_all(Scope::Strategy(id), None, now, effects);
     }

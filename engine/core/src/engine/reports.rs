@@ -3,12 +3,12 @@
 use crate::effect::{Effects, Notice, ReportRefusal, StateCause};
 use crate::engine::Engine;
 use crate::event::{AccountItem, AccountUpdate, Scope};
-use crate::ids::AssetId;
+use crate::ids::{AssetId, ClientOrderId};
 use crate::instrument::InstrumentKind;
 use crate::limits::TradingState;
 use crate::num::{Nanos, Notional, Quantity, Side};
 use crate::order::{ExecutionReport, Fill, ReportKind};
-use crate::orders::{Change, Order};
+use crate::orders::{Change, Order, OrderState};
 use crate::strategy::{OrderChange, StrategyEvent};
 
 impl Engine {
@@ -29,7 +29,12 @@ impl Engine {
                 if let Change::Filled(_) = &change {
                     self.watch_losses(now, effects);
                 }
+                let is_alive =
+                    matches!(change, Change::Accepted | Change::Replaced | Change::Filled(_));
                 self.tell_owner(&after, change, now, effects);
+                if is_alive {
+                    self.cancel_if_killed(after.id, now, effects);
+                }
             }
             Err(cause) => {
                 effects.notice(Notice::ReportRefused { order: report.order, cause });
@@ -73,6 +78,11 @@ impl Engine {
         let instrument = &self.state.instruments[order.spec.instrument.index()];
         let account = &mut self.state.accounts[order.account.index()];
         let side = order.spec.side;
+        #[cfg(feature = "sabotage")]
+        let side = match crate::sabotage::is_planted(crate::sabotage::Bug::FillHasWrongSign) {
+            true => side.opposite(),
+            false => side,
+        };
         let fee = Notional::from_decimal(fill.fee.round_dp(18)).unwrap_or(Notional::ZERO);
         let fee_settled = fee_in_settlement(instrument, fill, fee);
         let strategy = &mut self.state.strategies[order.strategy.index()].scope;
@@ -143,6 +153,21 @@ impl Engine {
             Change::Unknown => OrderChange::Unknown,
         };
         self.call(order.strategy, &StrategyEvent::Order { order: id, change }, now, effects);
+    }
+
+    /// Withdraws an order that turns out to work after a kill: the cancel that the kill sent has been
+    /// refused because it overtook the order.
+    fn cancel_if_killed(&mut self, id: ClientOrderId, now: Nanos, effects: &mut Effects) {
+        let Some(order) = self.state.orders.get(id) else { return };
+        let strategy = order.strategy;
+        if order.state != OrderState::Open || order.pending.cancel || self.repeats {
+            return;
+        }
+        let account = &self.state.accounts[order.account.index()].scope;
+        let own = &self.state.strategies[strategy.index()].scope;
+        if [own, account, &self.state.scope].iter().any(|own| own.state == TradingState::Halted) {
+            self.cancel(strategy, id, now, effects);
+        }
     }
 
     /// A venue that fills more than was ordered disagrees with us about what we hold.

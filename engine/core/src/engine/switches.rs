@@ -28,11 +28,17 @@ impl Engine {
                 self.reset_loss_marks(*scope);
                 self.switch(*scope, TradingState::Active, StateCause::Command, effects);
             }
+            // Only a resume loosens a kill.
+            Command::Reduce(scope) if self.scope(*scope).state == TradingState::Halted => {}
             Command::Reduce(scope) => {
                 self.switch(*scope, TradingState::Reducing, StateCause::Command, effects);
             }
             Command::Kill(scope) => {
                 self.switch(*scope, TradingState::Halted, StateCause::Command, effects);
+                #[cfg(feature = "sabotage")]
+                if crate::sabotage::is_planted(crate::sabotage::Bug::KillForgetsCancels) {
+                    return;
+                }
                 self.cancel_all(*scope, None, now, effects);
             }
             Command::Flatten(scope) => self.flatten(*scope, now, effects),

@@ -266,6 +266,10 @@ impl Order {
                     return Err(ReportRefusal::Stale);
                 }
                 self.state = OrderState::Unknown;
+                #[cfg(feature = "sabotage")]
+                if crate::sabotage::is_planted(crate::sabotage::Bug::UnknownIsDead) {
+                    self.end(OrderState::Rejected);
+                }
                 Ok(Change::Unknown)
             }
             ReportKind::Fill(_) => unreachable!("fills were taken above"),
