@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use rust_decimal::Decimal;
 use tercel_core::{Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, Seq, StrategyId};
 use tercel_sim::Observer;
 
@@ -95,6 +96,13 @@ impl Notices {
             }
             Notice::State { scope, state, cause } => {
                 ("warn", format!("{scope} is {state:?}: {cause:?}"))
+            }
+            Notice::Funding { instrument, rate_e12, mark } => {
+                let instrument = engine.state().instruments.get(instrument.index());
+                let Some(instrument) = instrument else { return };
+                let rate = Decimal::from_i128_with_scale(i128::from(*rate_e12), 12).normalize();
+                let (symbol, mark) = (&instrument.spec.symbol, instrument.price_decimal(*mark));
+                ("info", format!("funding of {symbol}: {rate} at {mark}"))
             }
             Notice::ReportRefused { order, cause } => {
                 ("warn", format!("a report on order {order} was refused: {cause:?}"))

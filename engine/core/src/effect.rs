@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::event::Scope;
 use crate::ids::{ClientOrderId, InstrumentId, PlotId, StrategyId};
 use crate::limits::{RiskReject, TradingState};
-use crate::num::Quantity;
+use crate::num::{Price, Quantity};
 use crate::order::OrderRequest;
 use crate::risk::Approved;
 use crate::strategy::StrategyFault;
@@ -114,6 +114,16 @@ pub enum Notice {
         state: TradingState,
         /// Why.
         cause: StateCause,
+    },
+    /// Funding was paid on the positions of an instrument, at this price: what a record needs to pay it
+    /// again, for market data is not in it.
+    Funding {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Fraction of notional paid by longs to shorts, in units of 1e-12.
+        rate_e12: i64,
+        /// The price that positions were valued at.
+        mark: Price,
     },
     /// A report was refused: for an unknown order, or impossible in the order's state.
     ReportRefused {

@@ -4,15 +4,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use std::fmt::Write;
-
 use tercel_core::{
-    AccountId, Command, Effect, Engine, EngineConfig, Event, Intent, Nanos, Notional, OrderKind,
-    OrderSpec, OrderState, Price, Quantity, Recovery, RecoveryError, RiskLimits, Scope, Seq, Side,
-    State, StateCopy, StrategyFault, StrategyId, TimeInForce, Value,
+    AccountId, Command, Effect, Engine, EngineConfig, Event, Intent, MarketData, MarketEvent,
+    Nanos, Notional, OrderKind, OrderSpec, OrderState, Price, Quantity, Recovery, RecoveryError,
+    RiskLimits, Scope, Seq, Side, State, StateCopy, StrategyFault, StrategyId, TimeInForce, Value,
 };
 use tercel_testkit::{
-    Faults, Random, Strings, UnreliableVenue, account, engine_config, level, linear, spot, strategy,
+    Faults, Random, Strings, UnreliableVenue, account, engine_config, level, linear, promised,
+    spot, strategy,
 };
 
 /// What a journal has of one event.
@@ -71,7 +70,11 @@ impl Run {
                 self.venue.send(request, now);
             }
         }
-        let event = (!matches!(event, Event::Market(_))).then_some(event);
+        let is_kept = match &event {
+            Event::Market(market) => matches!(market.data, MarketData::Funding { .. }),
+            _ => true,
+        };
+        let event = is_kept.then_some(event);
         self.journal.push(Entry { seq, now, event, effects: effects.as_slice().to_vec() });
     }
 
@@ -90,8 +93,22 @@ impl Run {
                 self.handle(Event::Timer);
             }
             18 if self.random.chance(4) => self.now += 9 * 3_600 * Nanos::SECOND,
+            18 => {
+                // Money moves at a price that no journal has.
+                let id = u16::try_from(self.random.index(2)).unwrap();
+                let mark = Price(self.random.between(80, 120));
+                self.market(id, MarketData::Mark { mark, index: Price(0) });
+                let rate_e12 = self.random.between(-9, 9) * 1_000_000;
+                self.market(id, MarketData::Funding { rate_e12 });
+            }
             _ => self.now += self.random.between(0, Nanos::SECOND / 2),
         }
+    }
+
+    fn market(&mut self, id: u16, data: MarketData) {
+        let (venue_at, received_at) = (Nanos(self.now), Nanos(self.now));
+        let instrument = tercel_core::InstrumentId(id);
+        self.handle(Event::Market(MarketEvent { venue_at, received_at, instrument, data }));
     }
 
     fn wish(&mut self) {
@@ -225,57 +242,6 @@ fn config(seed: u64) -> EngineConfig {
     config.accounts[1].limits.daily_loss = Some(Notional(3 * Notional::ONE));
     config.limits.orders_per_second = Some(50);
     config
-}
-
-/// Everything that a restart promises to bring back.
-fn promised(state: &State, day: i64) -> String {
-    let mut out = String::new();
-    let mut orders: Vec<_> = state.orders.all_working().collect();
-    orders.sort_by_key(|order| order.id);
-    for order in orders {
-        let state = match order.state {
-            OrderState::PendingNew => OrderState::Unknown,
-            other => other,
-        };
-        let (spec, pending, filled) = (order.spec, order.pending, order.filled);
-        writeln!(
-            out,
-            "{:?} {:?} {:?} {state:?} {spec:?} {pending:?} {filled:?} {:?} {}",
-            order.id, order.account, order.strategy, order.qty_max, order.venue_order_id
-        )
-        .unwrap();
-    }
-    for account in &state.accounts {
-        for balance in &account.balances {
-            writeln!(out, "{:?}", balance.total).unwrap();
-        }
-    }
-    for strategy in &state.strategies {
-        writeln!(out, "{:?} {:?}", strategy.memory, strategy.timers).unwrap();
-    }
-    let scopes = state.strategies.iter().map(|strategy| &strategy.scope);
-    let scopes = scopes.chain(state.accounts.iter().map(|account| &account.scope));
-    for scope in scopes.chain([&state.scope]) {
-        let open: Vec<_> = scope.exposures.iter().map(|e| (e.open_buys, e.open_sells)).collect();
-        // What was counted on an earlier day is over, whether the engine has looked yet or not.
-        let today = match scope.today {
-            today if today.number == day => (today.orders, today.cancels, today.fills),
-            _ => (0, 0, 0),
-        };
-        writeln!(
-            out,
-            "{:?} {:?} {:?} {:?} {open:?} {} {today:?} {:?} {:?}",
-            scope.id,
-            scope.state,
-            scope.limits,
-            scope.positions,
-            scope.open_orders,
-            scope.last_fill_at,
-            scope.net_realised
-        )
-        .unwrap();
-    }
-    out
 }
 
 #[test]

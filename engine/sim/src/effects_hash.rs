@@ -232,6 +232,12 @@ fn mix_notice(notice: &Notice, digest: &mut Digest) {
                 }
             }
         }
+        Notice::Funding { instrument, rate_e12, mark } => {
+            digest.u64(9);
+            digest.u64(u64::from(instrument.0));
+            digest.i64(*rate_e12);
+            digest.i64(mark.0);
+        }
         Notice::ReportRefused { order, cause } => {
             digest.u64(8);
             digest.u64(order.0);

@@ -222,11 +222,21 @@ impl Engine {
         }
     }
 
-    /// Pays funding on every position of the instrument: longs pay shorts when the rate is positive.
     fn on_funding(&mut self, id: InstrumentId, rate_e12: i64, now: Nanos, effects: &mut Effects) {
-        let instrument = &self.state.instruments[id.index()];
+        // A record tells at which price it was paid: marks and books are not in it.
+        if self.repeats {
+            return;
+        }
         let market = &self.state.markets[id.index()];
         let Some(mark) = market.mark.or_else(|| market.reference()) else { return };
+        effects.notice(Notice::Funding { instrument: id, rate_e12, mark });
+        self.pay_funding(id, rate_e12, mark);
+        self.watch_losses(now, effects);
+    }
+
+    /// Pays funding on every position of the instrument: longs pay shorts when the rate is positive.
+    pub(super) fn pay_funding(&mut self, id: InstrumentId, rate_e12: i64, mark: Price) {
+        let instrument = &self.state.instruments[id.index()];
         let payment = |qty| funding_payment(instrument, mark, qty, rate_e12);
         let strategies = self.state.strategies.iter_mut().map(|strategy| &mut strategy.scope);
         for scope in strategies.chain([&mut self.state.scope]) {
@@ -242,12 +252,15 @@ impl Engine {
             account.scope.net_realised += instrument.in_quote(paid, mark);
             account.balances[instrument.settlement_asset().index()].total += paid;
         }
-        self.watch_losses(now, effects);
     }
 }
 
 impl Market {
     fn is_stale(&self) -> bool {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is_planted(crate::sabotage::Bug::StaleBookTrades) {
+            return false;
+        }
         matches!(self.book.state(), crate::book::BookState::Stale(_))
     }
 }

@@ -77,6 +77,12 @@ impl Recovery {
             return Err(RecoveryError::OutOfOrder(seq));
         }
         self.check(event)?;
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is_planted(crate::sabotage::Bug::TimerFiresAgain)
+            && *event == Event::Timer
+        {
+            return Ok(());
+        }
         let mut effects = Engine::effects();
         self.engine.handle(seq, now, event, &mut effects);
         Ok(())
@@ -128,6 +134,10 @@ impl Recovery {
         value: &Value,
     ) -> Result<(), RecoveryError> {
         self.has_strategy(strategy)?;
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is_planted(crate::sabotage::Bug::MemoryIsLost) {
+            return Ok(());
+        }
         self.engine.state.strategies[strategy.index()].remember(key, value);
         Ok(())
     }
@@ -158,11 +168,11 @@ impl Recovery {
         Ok(())
     }
 
-    /// Takes news: a fault ends a strategy, a tripped limit halts its scope.
+    /// Takes news: a fault ends a strategy, a tripped limit halts its scope, funding is paid.
     ///
     /// # Errors
     ///
-    /// If it names a scope or strategy that does not exist.
+    /// If it names a scope, strategy or instrument that does not exist.
     pub fn told(&mut self, notice: &Notice) -> Result<(), RecoveryError> {
         match notice {
             Notice::Fault { strategy, .. } => {
@@ -172,6 +182,10 @@ impl Recovery {
             Notice::State { scope, state, .. } => {
                 self.has_scope(*scope)?;
                 self.engine.scope_mut(*scope).state = *state;
+            }
+            Notice::Funding { instrument, rate_e12, mark } => {
+                exists("instrument", instrument.0, self.engine.state.instruments.len())?;
+                self.engine.pay_funding(*instrument, *rate_e12, *mark);
             }
             Notice::Log { .. }
             | Notice::NamePlot { .. }

@@ -424,7 +424,10 @@ impl Recorder {
                 self.faults.push(Fault { at: now, strategy: *strategy, message });
             }
             Notice::BookStale { .. } => self.n_stale += 1,
-            Notice::Log { .. } | Notice::State { .. } | Notice::ReportRefused { .. } => {}
+            Notice::Log { .. }
+            | Notice::State { .. }
+            | Notice::Funding { .. }
+            | Notice::ReportRefused { .. } => {}
         }
     }
 

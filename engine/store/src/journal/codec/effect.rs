@@ -85,6 +85,7 @@ wire_enum!(Notice {
     6 => BookStale { instrument, cause },
     7 => State { scope, state, cause },
     8 => ReportRefused { order, cause },
+    9 => Funding { instrument, rate_e12, mark },
 });
 
 wire_struct!(StrategyFault { kind, message, file, line });

@@ -327,6 +327,10 @@ impl Ledger {
             Notice::State { scope, state, cause } => {
                 ("state", format!("{scope} is {}: {}", state.as_str(), cause_of(cause)))
             }
+            Notice::Funding { instrument: id, rate_e12, mark } => {
+                instrument = names.instrument(*id);
+                ("funding", format!("{rate_e12}e-12 at {} ticks", mark.0))
+            }
             Notice::ReportRefused { order: id, cause } => {
                 order = Cell::Text(id.to_string());
                 ("report_refused", refusal(*cause).to_owned())
