@@ -133,8 +133,8 @@ impl Run {
         let state = self.engine.state();
         let (state_hash, bytes) = (state.hash(), state::encode(state));
         let n_before = self.journal.n_records();
-        let seq = Seq(self.seq);
-        self.journal.record(&Record::Snapshot { seq, state_hash, n_before, bytes }).unwrap();
+        let (seq, now) = (Seq(self.seq), Nanos(0));
+        self.journal.record(&Record::Snapshot { seq, now, state_hash, n_before, bytes }).unwrap();
     }
 }
 

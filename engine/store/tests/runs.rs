@@ -96,7 +96,13 @@ fn the_list_tells_how_each_run_stands() {
     ended(&catalog, &lock, 1, 10);
     let cut = catalog.next_run(&lock).unwrap();
     let mut journal = write(&cut, 2, 20);
-    let snapshot = Record::Snapshot { seq: Seq(20), state_hash: 1, n_before: 21, bytes: vec![7] };
+    let snapshot = Record::Snapshot {
+        seq: Seq(20),
+        now: Nanos(0),
+        state_hash: 1,
+        n_before: 21,
+        bytes: vec![7],
+    };
     journal.record(&snapshot).unwrap();
     journal.close().unwrap();
     let mut tape =

@@ -21,15 +21,39 @@ pub(super) const ASIDE: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub(super) struct Committer {
-    pub(super) file: File,
-    pub(super) head: Head,
-    pub(super) ring: Consumer<u8>,
-    pub(super) shared: Arc<Shared>,
+    file: File,
+    head: Head,
+    ring: Consumer<u8>,
+    shared: Arc<Shared>,
     /// Longest time that a record waits for others to share its commit.
-    pub(super) linger: Duration,
+    linger: Duration,
+    /// What is being gathered.
+    block: Block,
+}
+
+/// What one commit came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Committed {
+    /// There was nothing.
+    Nothing,
+    /// All that there was.
+    All,
+    /// A full block; more is waiting.
+    Part,
 }
 
 impl Committer {
+    pub(super) fn new(
+        file: File,
+        head: Head,
+        ring: Consumer<u8>,
+        shared: Arc<Shared>,
+        linger: Duration,
+    ) -> Self {
+        let block = Block::after(head.n_records, head.hash);
+        Self { file, head, ring, shared, linger, block }
+    }
+
     /// Runs until the journal is closed or a commit fails.
     ///
     /// The file is closed before the failure is told, so that it can be opened again at once.
@@ -41,32 +65,44 @@ impl Committer {
     }
 
     fn commit_all(mut self) -> Result<(), JournalError> {
-        let mut block = Block::after(self.head.n_records, self.head.hash);
         loop {
             // Read before the ring: what was handed over before the close is then seen.
             let is_closing = self.shared.is_closing();
-            let is_full = self.fill(&mut block)?;
-            if block.is_empty() {
-                if is_closing {
-                    return Ok(());
-                }
-                thread::park_timeout(self.linger);
-                continue;
-            }
-            self.head.hash = block.hash();
-            self.head.last_block = block.first();
-            self.head.n_blocks += 1;
-            self.file.commit(&block, &self.head)?;
-            self.shared.raise(block.end());
-            block.begin_next();
-            if !is_full && !is_closing {
-                thread::park_timeout(self.linger);
+            match self.commit()? {
+                Committed::Nothing if is_closing => return Ok(()),
+                Committed::All if is_closing => {}
+                Committed::Nothing | Committed::All => thread::park_timeout(self.linger),
+                Committed::Part => {}
             }
         }
     }
 
+    /// Commits what waits, at most a block of it.
+    pub(super) fn commit(&mut self) -> Result<Committed, JournalError> {
+        let is_full = self.fill()?;
+        if self.block.is_empty() {
+            return Ok(Committed::Nothing);
+        }
+        #[cfg(feature = "sabotage")]
+        if tercel_core::sabotage::is_planted(tercel_core::sabotage::Bug::CommitIsSkipped)
+            && self.block.first() % 3 == 2
+        {
+            self.shared.raise(self.block.end());
+            self.block.begin_next();
+            return Ok(Committed::All);
+        }
+        self.head.hash = self.block.hash();
+        self.head.last_block = self.block.first();
+        self.head.n_blocks += 1;
+        self.file.commit(&self.block, &self.head)?;
+        self.shared.raise(self.block.end());
+        self.block.begin_next();
+        Ok(if is_full { Committed::Part } else { Committed::All })
+    }
+
     /// Moves records from the ring into the block; returns whether more are waiting.
-    fn fill(&mut self, block: &mut Block) -> Result<bool, JournalError> {
+    fn fill(&mut self) -> Result<bool, JournalError> {
+        let block = &mut self.block;
         while block.bytes().len() < BLOCK_BYTES {
             let mut len = [0; 4];
             if self.ring.pop_entire_slice(&mut len).is_err() {

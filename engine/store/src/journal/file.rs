@@ -4,7 +4,8 @@ use redb::{
     Database, Durability, ReadOnlyDatabase, ReadableDatabase, ReadableTableMetadata,
     StorageBackend, TableDefinition,
 };
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use super::block::Block;
 use super::error::JournalError;
@@ -74,23 +75,6 @@ impl std::fmt::Debug for File {
 }
 
 impl File {
-    /// Creates a file; one that exists is refused.
-    pub(super) fn create(path: &Path, cache_bytes: usize) -> Result<Self, JournalError> {
-        let place = Place::of(path);
-        let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        let file = match file {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(JournalError::Exists { place: place.name() });
-            }
-            file => file.map_err(|error| place.storage()(redb::Error::Io(error)))?,
-        };
-        let database = Database::builder()
-            .set_cache_size(cache_bytes)
-            .create_file(file)
-            .map_err(place.storage())?;
-        Ok(Self { handle: Handle::Writable(database), place })
-    }
-
     /// Opens a file that exists, repairing what a crash has left.
     pub(super) fn open(path: &Path, cache_bytes: usize) -> Result<Self, JournalError> {
         let place = Place::of(path);
@@ -140,6 +124,10 @@ impl File {
         };
         let mut transaction = database.begin_write().map_err(self.place.storage())?;
         transaction.set_durability(Durability::Immediate).map_err(self.place.storage())?;
+        #[cfg(feature = "sabotage")]
+        if tercel_core::sabotage::is_planted(tercel_core::sabotage::Bug::SyncIsSkipped) {
+            transaction.set_durability(Durability::None).map_err(self.place.storage())?;
+        }
         // Opening after a crash then takes milliseconds, whatever the file's size.
         transaction.set_quick_repair(true);
         {
@@ -185,6 +173,59 @@ impl File {
             self.begin_read()?.open_table(BLOCKS).map_err(self.place.storage())
         })?;
         Ok(Blocks { table, place: self.place.clone() })
+    }
+}
+
+/// A file that is not whole yet, under a name of its own.
+///
+/// What a crash leaves of a database that is being made cannot be opened, and would stand in the way of
+/// every later start.
+#[derive(Debug)]
+pub(super) struct Nascent {
+    path: PathBuf,
+    nascent: PathBuf,
+    place: Place,
+}
+
+impl Nascent {
+    /// Refuses a path at which there is something.
+    pub(super) fn at(path: &Path) -> Result<Self, JournalError> {
+        let place = Place::of(path);
+        if path.exists() {
+            return Err(JournalError::Exists { place: place.name() });
+        }
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        Ok(Self { path: path.to_owned(), nascent: name.into(), place })
+    }
+
+    /// Creates the file, in place of one that was left behind.
+    pub(super) fn create(&self, cache_bytes: usize) -> Result<File, JournalError> {
+        match std::fs::remove_file(&self.nascent) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(self.io()(error)),
+            _ => {}
+        }
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).open(&self.nascent);
+        let database = Database::builder()
+            .set_cache_size(cache_bytes)
+            .create_file(file.map_err(self.io())?)
+            .map_err(self.place.storage())?;
+        Ok(File { handle: Handle::Writable(database), place: self.place.clone() })
+    }
+
+    /// Gives the file its name, durably.
+    pub(super) fn publish(self) -> Result<(), JournalError> {
+        // Nobody else makes runs in the same folder: it is locked.
+        std::fs::rename(&self.nascent, &self.path).map_err(self.io())?;
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(self.io())?;
+        }
+        Ok(())
+    }
+
+    fn io(&self) -> impl Fn(std::io::Error) -> JournalError + '_ {
+        |error| self.place.storage()(redb::Error::Io(error))
     }
 }
 

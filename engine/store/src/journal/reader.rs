@@ -66,6 +66,8 @@ pub struct StoredSnapshot {
     pub index: u64,
     /// Last number that the state includes.
     pub seq: Seq,
+    /// The engine's time then.
+    pub now: Nanos,
     /// Hash of the state.
     pub state_hash: u64,
     /// Number of the first record after the state was taken.
@@ -149,8 +151,8 @@ impl JournalReader {
     pub fn last_snapshot(&self) -> Result<Option<StoredSnapshot>, JournalError> {
         let Some(index) = self.head.snapshot else { return Ok(None) };
         match self.records_from(index)?.next() {
-            Some(Ok((index, Record::Snapshot { seq, state_hash, n_before, bytes }))) => {
-                Ok(Some(StoredSnapshot { index, seq, state_hash, n_before, bytes }))
+            Some(Ok((index, Record::Snapshot { seq, now, state_hash, n_before, bytes }))) => {
+                Ok(Some(StoredSnapshot { index, seq, now, state_hash, n_before, bytes }))
             }
             Some(Err(error)) => Err(error),
             Some(Ok(_)) | None => {

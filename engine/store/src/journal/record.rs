@@ -70,6 +70,8 @@ pub enum Record {
     Snapshot {
         /// Last number that the state includes.
         seq: Seq,
+        /// The engine's time then.
+        now: Nanos,
         /// Hash of the state.
         state_hash: u64,
         /// How many records had been handed over when the state was taken: what came after it begins

@@ -1,5 +1,6 @@
 //! The side of a journal that the engine's thread holds.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use tercel_core::{ClientOrderId, Effect, Event, Nanos, Seq};
 
 use super::block::RECORD_MAX;
 use super::codec;
-use super::committer::{ASIDE, Committer};
+use super::committer::{ASIDE, Committed, Committer};
 use super::error::JournalError;
-use super::file::File;
+use super::file::{File, Nascent};
 use super::head::Head;
 use super::reader::Records;
 use super::record::Record;
@@ -29,6 +30,9 @@ pub enum JournalMode {
     /// As soon as there is a record: for callers that wait for [`Journal::durable_through`] before
     /// they send. Handing over costs waking the thread, some microseconds if it sleeps.
     Durable,
+    /// When told to, by [`Journal::commit`], or when somebody waits: there is no thread. For
+    /// simulations, in which nothing may happen at its own time.
+    Stepped,
 }
 
 /// How a journal is kept.
@@ -92,10 +96,15 @@ pub struct Journal {
     mode: JournalMode,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// The thread's work, where there is no thread.
+    stepped: RefCell<Option<Box<Committer>>>,
 }
 
 impl Journal {
     /// Creates the journal of a run. Returns when its first record is durable.
+    ///
+    /// The file gets its name when it is whole: a crash meanwhile leaves one beside it, whose name ends
+    /// in `.new`, which the next attempt removes.
     ///
     /// # Errors
     ///
@@ -105,7 +114,10 @@ impl Journal {
         start: RunStart,
         options: JournalOptions,
     ) -> Result<Self, JournalError> {
-        Self::begin(File::create(path, options.cache_bytes)?, start, options)
+        let nascent = Nascent::at(path)?;
+        let journal = Self::begin(nascent.create(options.cache_bytes)?, start, options)?;
+        nascent.publish()?;
+        Ok(journal)
     }
 
     /// Creates the journal of a run in other storage than a file, as [`Journal::create`].
@@ -174,16 +186,21 @@ impl Journal {
         let (n_records, last_seq, lease_end) = (head.n_records, head.last_seq, head.lease_end());
         let place = file.place.clone();
         let linger = match options.mode {
-            JournalMode::Async => options.linger,
+            JournalMode::Async | JournalMode::Stepped => options.linger,
             // Woken by each record; the time only bounds how long a lost wake-up is missed.
             JournalMode::Durable => options.linger.max(Duration::from_millis(10)),
         };
-        let committer =
-            Committer { file, head, ring: consumer, shared: Arc::clone(&shared), linger };
-        let thread = thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || committer.run())
-            .map_err(|error| place.storage()(redb::Error::Io(error)))?;
+        let committer = Committer::new(file, head, consumer, Arc::clone(&shared), linger);
+        let (thread, stepped) = match options.mode {
+            JournalMode::Stepped => (None, Some(Box::new(committer))),
+            JournalMode::Async | JournalMode::Durable => {
+                let thread = thread::Builder::new()
+                    .name("journal".to_owned())
+                    .spawn(move || committer.run())
+                    .map_err(|error| place.storage()(redb::Error::Io(error)))?;
+                (Some(thread), None)
+            }
+        };
         Ok(Self {
             ring: producer,
             frame: Vec::with_capacity(4096),
@@ -193,8 +210,28 @@ impl Journal {
             lease_end,
             mode: options.mode,
             shared,
-            thread: Some(thread),
+            thread,
+            stepped: RefCell::new(stepped),
         })
+    }
+
+    /// Commits what was handed over, in one transaction and at most a block of it, on the calling
+    /// thread. Returns whether there was anything.
+    ///
+    /// Does nothing but in [`JournalMode::Stepped`]. What fails is told as in the other modes: by
+    /// [`Journal::check`] and by all that is handed over later.
+    pub fn commit(&self) -> bool {
+        let mut stepped = self.stepped.borrow_mut();
+        let Some(committer) = &mut *stepped else { return false };
+        match committer.commit() {
+            Ok(committed) => committed != Committed::Nothing,
+            Err(error) => {
+                // Closed before the failure is told, so that it can be opened again at once.
+                *stepped = None;
+                self.shared.fail(error.to_string());
+                true
+            }
+        }
     }
 
     /// Hands over what went into the engine and what came out. Returns the record's ticket.
@@ -326,6 +363,7 @@ impl Journal {
     /// [`JournalError::TimedOut`] after `at_most`; [`JournalError::Failed`] if a commit failed.
     pub fn wait_durable(&self, ticket: u64, at_most: Duration) -> Result<(), JournalError> {
         self.wake();
+        while self.shared.n_durable() < ticket && self.commit() {}
         self.shared.wait(ticket, at_most)
     }
 
@@ -417,6 +455,8 @@ impl Journal {
             // A panic was told as a failure.
             drop(thread.join());
         }
+        while self.commit() {}
+        *self.stepped.borrow_mut() = None;
     }
 }
 

@@ -66,7 +66,13 @@ fn kinds() -> Vec<Record> {
             values: vec![("n".to_owned(), Value::Integer(-4))],
         },
         Record::Limits { scope: Scope::Engine, limits: Box::new(RiskLimits::default()) },
-        Record::Snapshot { seq: Seq(2), state_hash: 99, n_before: 3, bytes: vec![1; 50] },
+        Record::Snapshot {
+            seq: Seq(2),
+            now: Nanos(8),
+            state_hash: 99,
+            n_before: 3,
+            bytes: vec![1; 50],
+        },
         Record::Gap { at: Nanos(5), instrument: Some(InstrumentId(1)), n_lost: 12 },
     ]
 }
@@ -118,6 +124,24 @@ fn everything_comes_back_in_order() {
         let n = reader.records_from(from).unwrap().count();
         assert_eq!(n, 9usize.saturating_sub(usize::try_from(from).unwrap()));
     }
+}
+
+/// A process that was killed while it made its journal left a file that no database is in; every later
+/// start found it, could not read it and refused to begin.
+#[test]
+fn a_journal_that_is_not_whole_has_no_name_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.journal");
+    // Without room in its ring it fails after the file is made and before it is whole.
+    let fails = JournalOptions { ring_bytes: 0, ..JournalOptions::default() };
+    Journal::create(&path, start(), fails).unwrap_err();
+    assert!(!path.exists());
+    std::fs::write(folder.path().join("run.journal.new"), "half a database").unwrap();
+    Journal::create(&path, start(), JournalOptions::default()).unwrap().close().unwrap();
+    assert_eq!(JournalReader::open(&path).unwrap().verify().unwrap().n_records, 1);
+    let names: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["run.journal"]);
 }
 
 #[test]
@@ -237,6 +261,7 @@ fn records_larger_than_the_ring_keep_their_place() {
     let mut journal = Journal::create_on(disk.backend(), start(), small_ring()).unwrap();
     let snapshot = |seq| Record::Snapshot {
         seq: Seq(seq),
+        now: Nanos(0),
         state_hash: seq,
         n_before: 0,
         bytes: vec![3; 1 << 20],
@@ -319,8 +344,8 @@ fn a_snapshot_encoded_elsewhere_is_one_like_any_other() {
     let mut journal =
         Journal::create_on(disk.backend(), start(), JournalOptions::default()).unwrap();
     fill(&mut journal, 3);
-    let (seq, bytes) = (Seq(3), vec![7; 100_000]);
-    let record = Record::Snapshot { seq, state_hash: 9, n_before: 4, bytes: bytes.clone() };
+    let (seq, now, bytes) = (Seq(3), Nanos(0), vec![7; 100_000]);
+    let record = Record::Snapshot { seq, now, state_hash: 9, n_before: 4, bytes: bytes.clone() };
     let mut encoded = Vec::new();
     encode(&record, &mut encoded);
     assert_eq!(journal.encoded_snapshot(encoded).unwrap(), 5);

@@ -98,9 +98,10 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
             from.put(out);
             to.put(out);
         }
-        Record::Snapshot { seq, state_hash, n_before, bytes } => {
+        Record::Snapshot { seq, now, state_hash, n_before, bytes } => {
             out.push(SNAPSHOT);
             seq.put(out);
+            now.put(out);
             state_hash.put(out);
             n_before.put(out);
             put_bytes(bytes, out);
@@ -205,9 +206,10 @@ fn take_record(input: &mut Input<'_>) -> Result<Record, Malformed> {
         LIMITS => Record::Limits { scope: Wire::take(input)?, limits: Wire::take(input)? },
         ID_LEASE => Record::IdLease { from: Wire::take(input)?, to: Wire::take(input)? },
         SNAPSHOT => {
-            let (seq, (state_hash, n_before)) = Wire::take(input)?;
+            let (seq, now) = Wire::take(input)?;
+            let (state_hash, n_before) = Wire::take(input)?;
             let Blob(bytes) = Wire::take(input)?;
-            Record::Snapshot { seq, state_hash, n_before, bytes }
+            Record::Snapshot { seq, now, state_hash, n_before, bytes }
         }
         GAP => Record::Gap {
             at: Wire::take(input)?,

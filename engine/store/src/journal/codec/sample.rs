@@ -194,6 +194,7 @@ impl Sample for Record {
             4 => Self::IdLease { from: Sample::sample(random), to: Sample::sample(random) },
             5 => Self::Snapshot {
                 seq: Sample::sample(random),
+                now: Sample::sample(random),
                 state_hash: Sample::sample(random),
                 n_before: Sample::sample(random),
                 bytes: (0..random.index(400)).map(|_| random.bits().to_le_bytes()[0]).collect(),

@@ -97,7 +97,7 @@ fn samples_reach_every_variant() {
         assert_eq!(seen, (0..n_tags).collect(), "{}", std::any::type_name::<T>());
     }
     tags::<RecordedEffect>(6);
-    tags::<Notice>(9);
+    tags::<Notice>(10);
     tags::<RiskReject>(30);
     tags::<OrderRequest>(3);
     tags::<tercel_core::ReportKind>(10);
@@ -139,11 +139,12 @@ fn bytes_are_these() {
     check(
         &Record::Snapshot {
             seq: Seq(65_536),
+            now: Nanos(-1),
             state_hash: u64::MAX,
             n_before: 3,
             bytes: vec![1, 2],
         },
-        expect!["06 fa 00 00 01 ff ff ff ff ff ff ff ff ff 03 02 01 02"],
+        expect!["06 fa 00 00 01 ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff 03 02 01 02"],
     );
     let spec = OrderSpec::limit(InstrumentId(3), Side::Sell, Price(-1), Quantity(300));
     let request = OrderRequest::New {
