@@ -106,9 +106,9 @@ fn run(catalog: &RunCatalog, at: Nanos, n_fills: u64, ends: bool) -> RunFolder {
             MarketEvent { venue_at: at, received_at: at, instrument: InstrumentId(0), data };
         handle(&mut engine, &Event::Market(market));
     }
-    let (seq, state_hash) = (Seq(seq), engine.state_hash());
+    let (seq, now, state_hash) = (Seq(seq), Nanos(0), engine.state_hash());
     let (n_before, bytes) = (journal.n_records(), state::encode(engine.state()));
-    journal.record(&Record::Snapshot { seq, state_hash, n_before, bytes }).unwrap();
+    journal.record(&Record::Snapshot { seq, now, state_hash, n_before, bytes }).unwrap();
     if ends {
         journal.end(seq, state_hash, "asked to").unwrap();
     } else {

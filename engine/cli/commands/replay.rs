@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use tercel_core::Seq;
-use tercel_runtime::{Difference, Reexecution};
+use tercel_runtime::{Difference, Reexecution, placeholder};
 use tercel_script::{Language, Limits, Script};
 use tercel_store::StoreError;
 use tercel_store::journal::{JournalReader, Record};
@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let done = Reexecution {
         journal: &journal,
         tape,
+        native: &|_| placeholder(),
         limits: &limits,
         intents_per_call: file.config.script.intents.unwrap_or(256),
         until: args.until.map(Seq),

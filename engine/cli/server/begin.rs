@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use tercel_core::{
-    AccountConfig, AccountId, ClientOrderId, Command, Engine, EngineConfig, Event, Instrument,
-    Nanos, OrderState, RiskLimits, Scope, Seq, State, StrategyConfig, StrategyId,
+    AccountConfig, AccountId, Engine, EngineConfig, Instrument, Nanos, OrderState, RiskLimits,
+    Scope, State, StrategyConfig, StrategyId,
 };
-use tercel_runtime::{Recovered, placeholder, recover};
+use tercel_runtime::{Continued, Recovered, placeholder, recover};
 use tercel_store::journal::{Journal, JournalError, JournalOptions, JournalReader};
 use tercel_store::runs::{RunCatalog, RunFolder};
 
@@ -118,25 +118,18 @@ impl Setup {
 
     /// Returns the state that an earlier run left, with the limits of this configuration, whose shape
     /// has been checked.
-    pub(crate) fn continued(&self, mut recovered: Recovered, run: u32) -> Outcome<Beginning> {
-        let now = recovered.last_now.max(Nanos(0));
+    pub(crate) fn continued(&self, recovered: Recovered, run: u32) -> Outcome<Beginning> {
+        let predecessor = recovered.run;
         let mut story = recovered_story(&recovered);
-        let mut seq = recovered.last_seq;
-        let mut limit = |scope, limits: &RiskLimits| {
-            seq = Seq(seq.0 + 1);
-            let command = Command::SetLimits(scope, Box::new(limits.clone()));
-            recovered.recovery.event(seq, now, &Event::Command(command)).or_machine()
-        };
-        for (id, own) in (0..).map(StrategyId).zip(&self.strategies) {
-            limit(Scope::Strategy(id), &own.limits)?;
-        }
-        limit(Scope::Account(AccountId(0)), &self.account_limits)?;
-        limit(Scope::Engine, &self.engine_limits)?;
-        let mut state = recovered.recovery.finish(now);
+        let strategies = (0..).map(StrategyId).zip(&self.strategies);
+        let limits = strategies
+            .map(|(id, own)| (Scope::Strategy(id), own.limits.clone()))
+            .chain([(Scope::Account(AccountId(0)), self.account_limits.clone())])
+            .chain([(Scope::Engine, self.engine_limits.clone())]);
+        let Continued { mut state, at } = recovered.continued(run, limits).or_machine()?;
         state.instruments.clone_from(&self.instruments);
-        state.next_order_id = ClientOrderId::new(run, 1);
         story.extend(describe(&state));
-        Ok(Beginning { state, after: Some((recovered.run, now)), story })
+        Ok(Beginning { state, after: Some((predecessor, at)), story })
     }
 
     /// Refuses a state that is about other instruments or strategies.
@@ -206,8 +199,7 @@ fn unreadable(folder: &RunFolder, error: &dyn std::fmt::Display) -> Failure {
 
 fn seal_cut(path: &Path, recovered: &Recovered) -> Outcome<()> {
     let journal = Journal::open(path, JournalOptions::default()).or_machine()?;
-    let hash = recovered.recovery.state().hash();
-    journal.end(recovered.last_seq, hash, tercel_store::journal::CUT_OFF).or_machine()
+    recovered.seal(journal).or_machine()
 }
 
 /// Says how a run ended.

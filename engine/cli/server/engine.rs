@@ -3,15 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tercel_core::{Engine, Instrument, Nanos, Seq, StrategyId};
+use tercel_core::{Engine, Instrument, Nanos, StrategyId};
 use tercel_runtime::{
-    Clock, Control, Durable, Ending, EngineThread, EventLoop, Feed, FeedOptions, JournalRecorder,
-    LoopOptions, MarketSource, Overflow, PaperPort, Parts, Port, RecorderOptions, ReplayClock,
-    Version, control, placeholder,
+    BeginError, Clock, Control, Durable, Ending, EngineThread, EventLoop, Feed, FeedOptions,
+    JournalRecorder, LoopOptions, MarketSource, Overflow, PaperPort, Parts, Port, RecorderOptions,
+    ReplayClock, Version, begin_run, control, placeholder,
 };
 use tercel_sim::SimVenue;
 use tercel_store::Metadata;
-use tercel_store::journal::{Journal, Record, RunStart};
+use tercel_store::journal::{Journal, RunStart};
 use tercel_store::market_tape::{MarketTape, MarketTapeOptions};
 use tercel_store::runs::RunFolder;
 
@@ -21,7 +21,7 @@ use super::live::{self, Exchange};
 use super::notices::Notices;
 use super::scripts::Slot;
 use super::{Server, now, timing};
-use crate::exit::{Blame, Outcome};
+use crate::exit::{Blame, Failure, Outcome};
 use crate::logging;
 use crate::server_config::ServerFile;
 use crate::server_config::sections::{JournalModeName, Profile};
@@ -260,26 +260,13 @@ impl Loop {
         control: Control,
     ) -> Outcome<Ending> {
         let Self { file, beginning, versions, intents_per_call, mut recorder, notices } = self;
+        let at = began_at(&beginning);
         let nobody = beginning.state.strategies.iter().map(|_| placeholder()).collect();
         let mut engine = Engine::restore(beginning.state, nobody, intents_per_call).or_machine()?;
-        for version in &versions {
-            version.take_over(&mut engine, false).or_input()?;
-            for record in version.records() {
-                keep(&mut recorder, &record)?;
-            }
-        }
-        let state = engine.snapshot();
-        keep(
-            &mut recorder,
-            &Record::Snapshot {
-                seq: Seq(0),
-                state_hash: state.hash(),
-                n_before: 1,
-                bytes: tercel_store::state::encode(&state),
-            },
-        )?;
-        // Before the first event: a run that was cut off has begun, and tells what it began with.
-        recorder.settle().map_err(|failure| machine(failure.to_string()))?;
+        begin_run(&mut engine, at, &versions, &mut recorder).map_err(|error| match error {
+            BeginError::Version(error) => Failure::Input(error.into()),
+            BeginError::Record(failure) => machine(failure.to_string()),
+        })?;
         let config = &file.config;
         let options = LoopOptions {
             events_per_cycle: config.run.events_per_cycle,
@@ -293,14 +280,14 @@ impl Loop {
     }
 }
 
-fn keep(recorder: &mut Recorder, record: &Record) -> Outcome<()> {
-    use tercel_runtime::Recorder as _;
-    recorder.keep(record).map_err(|failure| machine(failure.to_string()))
+/// Returns the engine's time at the beginning.
+fn began_at(beginning: &Beginning) -> Nanos {
+    beginning.after.map_or(Nanos(0), |(_, at)| at)
 }
 
 /// Returns what a simulated venue has to say of the orders of an earlier process: they ended with it.
 fn lost_orders(beginning: &Beginning) -> Vec<tercel_core::ExecutionReport> {
-    let at = beginning.after.map_or(Nanos(0), |(_, at)| at);
+    let at = began_at(beginning);
     let mut orders: Vec<_> = beginning.state.orders.all_working().collect();
     orders.sort_unstable_by_key(|order| order.id);
     orders

@@ -107,6 +107,17 @@ impl<S: TimeSource> UtcClock<S> {
         Self { source, offset_ns, calibrated_at: monotonic, error_ns: 0, last }
     }
 
+    /// Lets the clock begin at `at` if the system's shows less, as where somebody has set that back
+    /// since an earlier process ended at `at`. Time passes from there, and the difference is made up
+    /// like any other: without this a loop that may not go back would stand still until then.
+    #[must_use]
+    pub fn not_before(mut self, at: Nanos) -> Self {
+        let behind = at.since(self.last).max(0);
+        self.offset_ns = self.offset_ns.saturating_add(behind);
+        self.last = self.last.max(at);
+        self
+    }
+
     /// Returns how far the system's clock was ahead of this one when it was last asked, in
     /// nanoseconds. More than some milliseconds means that somebody has set it.
     #[must_use]
@@ -266,6 +277,26 @@ mod tests {
             assert_eq!(clock.error_ns(), 0, "made up after a thousand seconds");
             assert_eq!(clock.now().0, fake.utc.get());
         }
+    }
+
+    /// A process that began after its machine's clock was set back by an hour stood still for an hour:
+    /// no timer fired and the orders of "this second" were used up.
+    #[test]
+    fn it_goes_on_from_where_an_earlier_one_ended() {
+        let fake = Fake::default();
+        let ended = Nanos(3_600 * Nanos::SECOND);
+        let mut clock = UtcClock::new(fake.clone()).not_before(ended);
+        assert_eq!(clock.now(), ended);
+        fake.pass(Nanos::SECOND / 2, 0);
+        assert_eq!(clock.now(), ended.plus(Nanos::SECOND / 2), "time passes");
+        for _ in 0..3_700_000 {
+            fake.pass(Nanos::SECOND, 0);
+            clock.now();
+        }
+        assert_eq!(clock.now().0, fake.utc.get(), "and the difference is made up");
+        let ahead = Fake::default();
+        ahead.pass(2 * ended.0, 0);
+        assert_eq!(UtcClock::new(ahead).not_before(ended).now(), Nanos(2 * ended.0));
     }
 
     #[test]

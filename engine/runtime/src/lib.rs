@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod affinity;
+mod beginning;
 mod clock;
 mod control;
 mod directive;
@@ -34,6 +35,7 @@ mod thread;
 mod version;
 
 pub use affinity::{PinError, available_cores, pin_current_thread};
+pub use beginning::{BeginError, begin_run};
 pub use clock::{Clock, ManualClock, SystemTimes, TimeSource, UtcClock};
 pub use control::{CommandRefused, Control, Handle, Status, control};
 pub use directive::{Directive, Load, LoadReport, Look, ShadowReport};
@@ -46,8 +48,8 @@ pub use market_sender::MarketSender;
 pub use market_sink::MarketSink;
 pub use port::{PaperPort, Port};
 pub use recorder::{RecordFailure, RecordProgress, Recorder, Ticket};
-pub use recover::{RecoverError, Recovered, recover};
-pub use reexecution::{Difference, Reexecuted, Reexecution, ReexecutionError};
+pub use recover::{Continued, RecoverError, Recovered, recover};
+pub use reexecution::{Difference, Reexecuted, Reexecution, ReexecutionError, TapeSource};
 pub use replay_clock::ReplayClock;
 pub use resimulation::{RecordedRun, ResimulationError, Simulated, Survey};
 pub use ring::{Receiver, RingCounters, RingStatus, Sender, ring};

@@ -2,8 +2,12 @@
 
 use std::ops::Range;
 
-use tercel_core::{Nanos, Recovery, RecoveryError, Seq};
-use tercel_store::journal::{Entry, JournalError, JournalReader, Record, RecordedEffect};
+use tercel_core::{
+    ClientOrderId, Command, Event, Nanos, Recovery, RecoveryError, RiskLimits, Scope, Seq, State,
+};
+use tercel_store::journal::{
+    CUT_OFF, Entry, Journal, JournalError, JournalReader, Record, RecordedEffect,
+};
 use tercel_store::state::{self, StateError};
 
 /// What a journal says of its run's end.
@@ -86,7 +90,7 @@ pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
         run,
         recovery: Recovery::new(state),
         last_seq: snapshot.seq,
-        last_now: Nanos(i64::MIN),
+        last_now: snapshot.now,
         n_repeated: 0,
         lease: reader.last_lease(),
         reason: None,
@@ -98,7 +102,51 @@ pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
     Ok(recovered)
 }
 
+/// What the next run begins with.
+#[derive(Debug)]
+pub struct Continued {
+    /// The state. Its strategies stand still and its books are empty.
+    pub state: State,
+    /// The engine's time when the last run ended.
+    pub at: Nanos,
+}
+
 impl Recovered {
+    /// Returns the state that run number `run` begins with, under limits of its own.
+    ///
+    /// # Errors
+    ///
+    /// If limits are those of a scope that is not there.
+    pub fn continued(
+        mut self,
+        run: u32,
+        limits: impl IntoIterator<Item = (Scope, RiskLimits)>,
+    ) -> Result<Continued, RecoveryError> {
+        let at = self.last_now.max(Nanos(0));
+        let mut seq = self.last_seq;
+        for (scope, limits) in limits {
+            seq = Seq(seq.0 + 1);
+            let command = Command::SetLimits(scope, Box::new(limits));
+            self.recovery.event(seq, at, &Event::Command(command))?;
+        }
+        let mut state = self.recovery.finish(at);
+        state.next_order_id = ClientOrderId::new(run, 1);
+        #[cfg(feature = "sabotage")]
+        if tercel_core::sabotage::is_planted(tercel_core::sabotage::Bug::IdsRecur) {
+            state.next_order_id = ClientOrderId::new(self.run, 1);
+        }
+        Ok(Continued { state, at })
+    }
+
+    /// Seals the journal of a run that was cut off. Returns when that is durable.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn seal(&self, journal: Journal) -> Result<(), JournalError> {
+        journal.end(self.last_seq, self.recovery.state().hash(), CUT_OFF)
+    }
+
     fn take(&mut self, record: Record) -> Result<(), RecoveryError> {
         match record {
             Record::Entry(entry) if entry.seq > self.last_seq => self.repeat(&entry)?,

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 
-use tercel_core::{Command, Effect, Effects, Engine, Event, MarketEvent, Nanos, Seq, Strategy};
+use tercel_core::{
+    Command, Effect, Effects, Engine, Event, MarketEvent, Nanos, Seq, Strategy, StrategyId,
+};
 use tercel_script::{Language, Limits};
 use tercel_store::StoreError;
 use tercel_store::journal::{CUT_OFF, Entry, JournalError, JournalReader, Record, RecordedEffect};
@@ -12,15 +14,40 @@ use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::state::{self, StateError};
 
 use crate::loads::{BadLoad, Loads};
-use crate::shadow::Nobody;
 use crate::version::VersionError;
 
+/// A run's market data, read from the first event on.
+pub trait TapeSource {
+    /// Returns the next event or gap; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    fn next_item(&mut self) -> Result<Option<Taped>, StoreError>;
+}
+
+impl TapeSource for MarketTapeReader {
+    fn next_item(&mut self) -> Result<Option<Taped>, StoreError> {
+        Self::next_item(self)
+    }
+}
+
+/// A tape in memory.
+impl TapeSource for std::vec::IntoIter<Taped> {
+    fn next_item(&mut self) -> Result<Option<Taped>, StoreError> {
+        Ok(self.next())
+    }
+}
+
 /// What a run is executed again with.
-pub struct Reexecution<'a> {
+pub struct Reexecution<'a, T = MarketTapeReader> {
     /// The run's journal.
     pub journal: &'a JournalReader,
     /// Its market data; none for a run without a tape.
-    pub tape: Option<MarketTapeReader>,
+    pub tape: Option<T>,
+    /// What stands in a strategy's place before a recorded script takes it, and for good where none
+    /// does: [`crate::placeholder`] where all are scripts.
+    pub native: &'a dyn Fn(StrategyId) -> Box<dyn Strategy>,
     /// Limits of the scripts, as they were.
     pub limits: &'a dyn Fn(Language) -> Limits,
     /// Intents that a strategy may give in one call, as it was.
@@ -29,7 +56,7 @@ pub struct Reexecution<'a> {
     pub until: Option<Seq>,
 }
 
-impl std::fmt::Debug for Reexecution<'_> {
+impl<T> std::fmt::Debug for Reexecution<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reexecution").field("until", &self.until).finish_non_exhaustive()
     }
@@ -50,6 +77,8 @@ pub struct Reexecuted {
     pub difference: Option<Difference>,
     /// Why it stopped before the run's end, if it did without a difference.
     pub stopped: Option<String>,
+    /// The engine as the last event has left it.
+    pub engine: Engine,
 }
 
 /// The first event after which something else happened than was recorded.
@@ -102,7 +131,7 @@ pub enum ReexecutionError {
     NeverBegan,
 }
 
-impl Reexecution<'_> {
+impl<T: TapeSource> Reexecution<'_, T> {
     /// Executes the run. Stops at the first difference.
     ///
     /// # Errors
@@ -125,13 +154,11 @@ impl Reexecution<'_> {
                 Record::Snapshot { bytes, .. } => {
                     let state = state::decode(&bytes)
                         .map_err(|error| ReexecutionError::State { index, error })?;
-                    let nobody =
-                        state.strategies.iter().map(|_| -> Box<dyn Strategy> { Box::new(Nobody) });
-                    break Engine::restore(state.clone(), nobody.collect(), self.intents_per_call)
-                        .map_err(|error| ReexecutionError::Version {
-                            index,
-                            error: error.into(),
-                        })?;
+                    let ids = (0..).map(StrategyId).take(state.strategies.len());
+                    let native = ids.map(self.native).collect();
+                    break Engine::restore(state, native, self.intents_per_call).map_err(
+                        |error| ReexecutionError::Version { index, error: error.into() },
+                    )?;
                 }
                 Record::Entry(_) | Record::RunEnded { .. } => {
                     return Err(ReexecutionError::NeverBegan);
@@ -146,7 +173,7 @@ impl Reexecution<'_> {
             market: Market { tape: self.tape, n_taken: 0 },
             hashes: hashes.into_iter().peekable(),
             now: Nanos(i64::MIN),
-            out: Reexecution::nothing(),
+            out: Progress::default(),
             until: self.until.unwrap_or(Seq(u64::MAX)),
         };
         player.check_state(None);
@@ -186,7 +213,7 @@ impl Reexecution<'_> {
                 break;
             }
         }
-        let out = player.out;
+        let Player { engine, out, .. } = player;
         let difference = out.difference.map(|mut difference| {
             difference.scripts.clone_from(&loads.names);
             difference
@@ -198,28 +225,18 @@ impl Reexecution<'_> {
             last_seq: out.last_seq,
             difference,
             stopped: out.stopped,
+            engine,
         })
-    }
-
-    const fn nothing() -> Progress {
-        Progress {
-            n_entries: 0,
-            n_events: 0,
-            n_states: 0,
-            last_seq: Seq(0),
-            difference: None,
-            stopped: None,
-        }
     }
 }
 
 /// The run's market data with its numbers.
-struct Market {
-    tape: Option<MarketTapeReader>,
+struct Market<T> {
+    tape: Option<T>,
     n_taken: u64,
 }
 
-impl Market {
+impl<T: TapeSource> Market<T> {
     /// Returns the next event, or why there is none.
     #[inline]
     fn next(&mut self) -> Result<Result<MarketEvent, String>, StoreError> {
@@ -244,6 +261,7 @@ impl Market {
     }
 }
 
+#[derive(Default)]
 struct Progress {
     n_entries: u64,
     n_events: u64,
@@ -253,10 +271,10 @@ struct Progress {
     stopped: Option<String>,
 }
 
-struct Player<I: Iterator<Item = (Seq, u64)>> {
+struct Player<T, I: Iterator<Item = (Seq, u64)>> {
     engine: Engine,
     effects: Effects,
-    market: Market,
+    market: Market<T>,
     /// States that were recorded, by the event that they follow.
     hashes: Peekable<I>,
     now: Nanos,
@@ -264,7 +282,7 @@ struct Player<I: Iterator<Item = (Seq, u64)>> {
     until: Seq,
 }
 
-impl<I: Iterator<Item = (Seq, u64)>> Player<I> {
+impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
     const fn is_over(&self) -> bool {
         self.out.difference.is_some() || self.out.stopped.is_some()
     }

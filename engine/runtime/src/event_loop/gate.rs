@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+#[cfg(feature = "sabotage")]
+use tercel_core::sabotage;
 use tercel_core::{
     Approved, Command, Effect, Event, ExecutionReport, Nanos, OrderRequest, RejectReason,
     ReportKind, Scope, TradingState,
@@ -48,6 +50,10 @@ impl Gate {
     /// Takes a request that may not leave. Returns it if it may after all: a cancel of an order that
     /// is at the venue, for it shrinks what is at risk.
     fn keep_back(&mut self, request: Approved<OrderRequest>) -> Option<Approved<OrderRequest>> {
+        #[cfg(feature = "sabotage")]
+        if sabotage::is_planted(sabotage::Bug::FailureIsIgnored) {
+            return Some(request);
+        }
         let is_new = |other: &OrderRequest| matches!(other, OrderRequest::New { .. });
         // An order that never left ends with its refusal; whatever was to change it is void.
         if self.unsent.iter().any(|unsent| is_new(unsent) && unsent.id() == request.id()) {
@@ -85,8 +91,34 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         {
             let request = held.request;
             self.gate.held.pop_front();
-            self.leave(request);
+            if self.is_killed(&request) {
+                self.take_back(&request);
+            } else {
+                self.leave(request);
+            }
         }
+    }
+
+    /// Returns whether a request that waited would start or enlarge what has been killed meanwhile.
+    fn is_killed(&self, request: &OrderRequest) -> bool {
+        let state = self.parts.engine.state();
+        let (false, Some(order)) =
+            (matches!(request, OrderRequest::Cancel { .. }), state.orders.get(request.id()))
+        else {
+            return false;
+        };
+        let strategy = &state.strategies[order.strategy.index()].scope;
+        let account = &state.accounts[order.account.index()].scope;
+        [strategy, account, &state.scope].iter().any(|scope| scope.state == TradingState::Halted)
+    }
+
+    /// Tells the engine that a request which waited was not sent. What waits behind a new order is void.
+    #[cold]
+    fn take_back(&mut self, request: &OrderRequest) {
+        if matches!(request, OrderRequest::New { .. }) {
+            self.gate.held.retain(|held| held.request.id() != request.id());
+        }
+        self.handle(&Event::Execution(refusal(request, self.time)));
     }
 
     /// One call of the engine: handle, record, send.
@@ -152,6 +184,10 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
     fn leave(&mut self, request: Approved<OrderRequest>) {
         self.summary.n_requests += 1;
         self.parts.port.send(request, self.time);
+        #[cfg(feature = "sabotage")]
+        if sabotage::is_planted(sabotage::Bug::RequestIsSentTwice) {
+            self.parts.port.send(request, self.time);
+        }
     }
 
     /// Takes note that recording fails: what waits for its record will not leave.

@@ -164,16 +164,19 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
     fn take_over(&mut self, building: &Building, strategy: Box<dyn Strategy>, begun: Instant) {
         let Load { version, answer, .. } = &*building.load;
         let id = version.strategy();
+        // Recorded first: of a version that is on no record nothing could be executed again.
+        for record in version.records() {
+            if let Err(failure) = self.parts.recorder.keep(&record) {
+                let why = format!("the version before it stays: {failure}");
+                let _ = answer.try_send(Err(why));
+                return;
+            }
+        }
         match version.place(&mut self.parts.engine, strategy) {
             Ok(old) => self.workshop.retired = Some(old),
             Err(error) => {
                 let _ = answer.try_send(Err(error.to_string()));
                 return;
-            }
-        }
-        for record in version.records() {
-            if let Err(failure) = self.parts.recorder.keep(&record) {
-                self.fail(failure);
             }
         }
         self.handle(&Event::Command(Command::Start(id)));

@@ -180,7 +180,8 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
     }
 
     /// Lets the loop go on after an earlier one: its events are numbered after `seq`, and the engine's
-    /// time does not go back behind `now`.
+    /// time does not go back behind `now`. A clock that shows less would hold it there: see
+    /// [`crate::UtcClock::not_before`].
     #[must_use]
     pub const fn starting_after(mut self, seq: Seq, now: Nanos) -> Self {
         (self.seq, self.now, self.time) = (seq, now, now);
@@ -229,8 +230,22 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         self.parts
     }
 
-    /// Does one duty cycle; returns whether anything happened.
-    fn cycle(&mut self) -> bool {
+    /// Returns what the loop is made of.
+    #[must_use]
+    pub const fn parts(&self) -> &Parts<C, P, R, O, S> {
+        &self.parts
+    }
+
+    /// Returns what the loop is made of, for who does its cycles: what belongs to the world around
+    /// it may be moved on between two of them.
+    pub const fn parts_mut(&mut self) -> &mut Parts<C, P, R, O, S> {
+        &mut self.parts
+    }
+
+    /// Does one duty cycle; returns whether anything happened. [`Self::run`] does them until it is
+    /// asked to stop; simulations, in which one thread is the whole world, do them one by one and let
+    /// `run` end what they began.
+    pub fn cycle(&mut self) -> bool {
         let is_busy = if self.parts.clock.is_replay() { self.replay() } else { self.live() };
         let is_busy = self.work(is_busy) || is_busy;
         self.tend();

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use tercel_core::ClientOrderId;
+#[cfg(feature = "sabotage")]
+use tercel_core::sabotage;
 use tercel_store::journal::{Journal, JournalError};
 
 use crate::recorder::RecordFailure;
@@ -93,7 +95,13 @@ impl Leases {
         }
         if self.is_due() {
             match journal.lease_ahead(self.size) {
-                Ok((ids, ticket)) => self.pending = Some((ticket, ids.end)),
+                Ok((ids, ticket)) => {
+                    self.pending = Some((ticket, ids.end));
+                    #[cfg(feature = "sabotage")]
+                    if sabotage::is_planted(sabotage::Bug::LeaseIsNotAwaited) {
+                        self.usable.end = ids.end;
+                    }
+                }
                 Err(error @ JournalError::IdsExhausted { .. }) if self.refused.is_some() => {
                     return Err(RecordFailure(format!("{error}; start a new run")));
                 }

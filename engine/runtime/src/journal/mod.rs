@@ -17,11 +17,12 @@ mod options;
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tercel_core::{Effect, Engine, Event, MarketData, Nanos, OrderRequest, Seq, StateCopy};
 use tercel_store::journal::{Journal, JournalError, Record};
 
+use crate::clock::{SystemTimes, TimeSource};
 use crate::market_sink::MarketSink;
 use crate::recorder::{RecordFailure, RecordProgress, Recorder, Ticket};
 use clerk::{Clerk, Done, Job, Snapshot};
@@ -33,7 +34,7 @@ pub use options::{Durable, RecorderOptions};
 /// Market events without effects go to the sink alone. Everything else goes to the journal: of a
 /// market event its number and effects.
 #[derive(Debug)]
-pub struct JournalRecorder<M = ()> {
+pub struct JournalRecorder<M = (), T = SystemTimes> {
     /// `None` while it is being opened again.
     journal: Option<Journal>,
     clerk: Clerk,
@@ -45,10 +46,12 @@ pub struct JournalRecorder<M = ()> {
     backlog: VecDeque<Waiting>,
     /// The watermark when it was last seen to move, and when that was.
     durable: u64,
-    durable_at: Instant,
+    durable_at: i64,
     last_ticket: Ticket,
+    /// The engine's time of the last event.
+    last_now: Nanos,
     /// When the last snapshot was taken, after how many entries, and whether it is being encoded.
-    snapshot_at: Instant,
+    snapshot_at: i64,
     n_entries_at_snapshot: u64,
     is_encoding: bool,
     /// The state while it is being copied for a snapshot.
@@ -61,6 +64,8 @@ pub struct JournalRecorder<M = ()> {
     next_look_at: Nanos,
     n_calls: u32,
     trouble: Option<RecordFailure>,
+    /// Where points in time come from that the disk is judged by, in nanoseconds since any moment.
+    times: T,
 }
 
 /// What a recorder has done.
@@ -83,7 +88,7 @@ enum Phase {
     /// The journal takes entries, or the backlog does.
     Working,
     /// It has failed; it will be opened again at this time.
-    Failed { why: String, again_at: Instant },
+    Failed { why: String, again_at: i64 },
     /// It is being opened again.
     Reopening { why: String },
     /// It is open again; the snapshot that ends the hole has this ticket, once it is handed over.
@@ -118,14 +123,45 @@ impl<M: MarketSink> JournalRecorder<M> {
     ///
     /// If the numbers cannot be leased or the system gives no thread.
     pub fn new(
-        mut journal: Journal,
+        journal: Journal,
         reopen: impl Fn() -> Result<Journal, JournalError> + Send + 'static,
         market: M,
         options: RecorderOptions,
     ) -> Result<Self, RecordFailure> {
-        let ids = journal.lease(options.lease.max(2)).map_err(told)?;
-        let clerk = Clerk::spawn(reopen)
+        let clerk = Clerk::spawn(Box::new(reopen))
             .map_err(|error| RecordFailure(format!("no thread for the journal: {error}")))?;
+        Self::begin(journal, clerk, market, options, SystemTimes::new())
+    }
+}
+
+impl<M: MarketSink, T: TimeSource> JournalRecorder<M, T> {
+    /// Returns a recorder as [`Self::new`] does, which starts no thread and takes the time from
+    /// `times`: for simulations. Its journal is one of
+    /// [`JournalMode::Stepped`](tercel_store::journal::JournalMode::Stepped), as are those that
+    /// `reopen` opens; [`Self::commit`] commits.
+    ///
+    /// # Errors
+    ///
+    /// If the numbers cannot be leased.
+    pub fn stepped(
+        journal: Journal,
+        reopen: impl Fn() -> Result<Journal, JournalError> + Send + 'static,
+        market: M,
+        options: RecorderOptions,
+        times: T,
+    ) -> Result<Self, RecordFailure> {
+        Self::begin(journal, Clerk::stepped(Box::new(reopen)), market, options, times)
+    }
+
+    fn begin(
+        mut journal: Journal,
+        clerk: Clerk,
+        market: M,
+        options: RecorderOptions,
+        mut times: T,
+    ) -> Result<Self, RecordFailure> {
+        let ids = journal.lease(options.lease.max(2)).map_err(told)?;
+        let now = times.monotonic_ns();
         Ok(Self {
             durable: journal.durable_through(),
             journal: Some(journal),
@@ -135,9 +171,10 @@ impl<M: MarketSink> JournalRecorder<M> {
             market,
             phase: Phase::Working,
             backlog: VecDeque::new(),
-            durable_at: Instant::now(),
+            durable_at: now,
             last_ticket: Ticket(0),
-            snapshot_at: Instant::now(),
+            last_now: Nanos(i64::MIN),
+            snapshot_at: now,
             n_entries_at_snapshot: 0,
             is_encoding: false,
             copy: None,
@@ -147,7 +184,21 @@ impl<M: MarketSink> JournalRecorder<M> {
             next_look_at: Nanos(i64::MIN),
             n_calls: 0,
             trouble: None,
+            times,
         })
+    }
+
+    /// Lets a stepped journal commit a block of what waits. Returns whether there was anything.
+    pub fn commit(&mut self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::commit)
+    }
+
+    fn now(&mut self) -> i64 {
+        self.times.monotonic_ns()
+    }
+
+    fn since(&mut self, earlier: i64) -> Duration {
+        Duration::from_nanos(u64::try_from(self.now().saturating_sub(earlier)).unwrap_or(0))
     }
 
     /// Returns the order numbers that may be used now.
@@ -236,7 +287,8 @@ impl<M: MarketSink> JournalRecorder<M> {
     fn fail(&mut self, why: String, after: Duration) {
         self.counts.n_missing += self.backlog.len() as u64;
         self.backlog.clear();
-        self.phase = Phase::Failed { why, again_at: Instant::now() + after };
+        let after = i64::try_from(after.as_nanos()).unwrap_or(i64::MAX);
+        self.phase = Phase::Failed { why, again_at: self.now().saturating_add(after) };
     }
 
     /// Returns why nothing may leave, where something is known to be wrong.
@@ -309,7 +361,7 @@ impl<M: MarketSink> JournalRecorder<M> {
                 Done::Opened(Ok((journal, ids))) => {
                     self.counts.n_reopened += 1;
                     self.leases.restart(&ids);
-                    (self.durable, self.durable_at) = (journal.durable_through(), Instant::now());
+                    (self.durable, self.durable_at) = (journal.durable_through(), self.now());
                     self.journal = Some(journal);
                     self.phase = Phase::Resuming { ticket: None };
                     self.tell_gap();
@@ -338,10 +390,11 @@ impl<M: MarketSink> JournalRecorder<M> {
 
     /// Moves on from a failure.
     fn move_on(&mut self, seq: Seq, engine: &Engine) {
+        let now = self.now();
         match &mut self.phase {
             Phase::Working | Phase::Reopening { .. } => {}
             Phase::Failed { why, again_at } => {
-                if Instant::now() >= *again_at {
+                if now >= *again_at {
                     let (why, lease) = (std::mem::take(why), self.options.lease.max(2));
                     let old = self.journal.take();
                     // There is room: nothing is asked twice.
@@ -360,27 +413,27 @@ impl<M: MarketSink> JournalRecorder<M> {
         }
     }
 
-    fn is_snapshot_due(&self) -> bool {
+    fn is_snapshot_due(&mut self) -> bool {
         let n_since = self.counts.n_entries - self.n_entries_at_snapshot;
         let (entries, interval) = (self.options.snapshot_entries, self.options.snapshot_interval);
         (entries > 0 && n_since >= entries)
-            || (n_since > 0 && !interval.is_zero() && self.snapshot_at.elapsed() >= interval)
+            || (n_since > 0 && !interval.is_zero() && self.since(self.snapshot_at) >= interval)
     }
 
     /// Copies a part of the state; with the last part, lets it be encoded.
     fn take_snapshot(&mut self, seq: Seq, engine: &Engine) {
+        let begun = self.now();
         let Some(journal) = &self.journal else { return };
         // What waits for room is in the state, but not before the snapshot's place in the journal.
         if self.is_encoding || !self.backlog.is_empty() {
             return;
         }
-        let begun = Instant::now();
         let mut copy = self.copy.take().unwrap_or_default();
         let is_over = copy.advance(engine.state(), PAGES_PER_LOOK) < PAGES_PER_LOOK;
         if is_over {
             let (opening, n_before) = (self.counts.n_reopened, journal.n_records());
-            let state = copy.finish(engine.state());
-            let snapshot = Snapshot { opening, seq, n_before, state };
+            let (now, state) = (self.last_now, copy.finish(engine.state()));
+            let snapshot = Snapshot { opening, seq, now, n_before, state };
             self.is_encoding = self.clerk.ask(Job::Encode(snapshot));
             self.snapshot_at = begun;
             self.n_entries_at_snapshot = self.counts.n_entries;
@@ -388,7 +441,7 @@ impl<M: MarketSink> JournalRecorder<M> {
         } else {
             self.copy = Some(copy);
         }
-        self.counts.snapshot_pause_max = self.counts.snapshot_pause_max.max(begun.elapsed());
+        self.counts.snapshot_pause_max = self.counts.snapshot_pause_max.max(self.since(begun));
     }
 
     fn put_snapshot(&mut self, bytes: Vec<u8>) {
@@ -408,10 +461,10 @@ impl<M: MarketSink> JournalRecorder<M> {
         let Some(journal) = &self.journal else { return Ok(()) };
         let durable = journal.durable_through();
         if durable != self.durable || durable == journal.n_records() {
-            (self.durable, self.durable_at) = (durable, Instant::now());
+            (self.durable, self.durable_at) = (durable, self.now());
             return Ok(());
         }
-        let waited = self.durable_at.elapsed();
+        let waited = self.since(self.durable_at);
         if waited < self.options.stall {
             return Ok(());
         }
@@ -423,20 +476,34 @@ impl<M: MarketSink> JournalRecorder<M> {
     }
 
     fn seal(&mut self, seq: Seq, engine: &Engine, reason: &str) -> Result<(), RecordFailure> {
-        let begun = Instant::now();
+        let begun = self.now();
         while let Err(failure) = self.look(seq, engine) {
-            if begun.elapsed() >= self.options.stall {
+            if self.since(begun) >= self.options.stall {
                 return Err(failure);
             }
-            std::thread::sleep(Duration::from_millis(1));
+            self.wait()?;
         }
         let Some(mut journal) = self.journal.take() else { return Err(self.trouble_now()) };
         let (n_before, state) = (journal.n_records(), engine.snapshot());
-        let bytes = clerk::encoded(seq, n_before, &state);
+        let bytes = clerk::encoded(seq, self.last_now, n_before, &state);
         self.counts.n_snapshots += 1;
         let ticket = journal.encoded_snapshot(bytes).map_err(told)?;
         journal.wait_durable(ticket, self.options.stall).map_err(told)?;
         journal.end(seq, engine.state_hash(), reason).map_err(told)
+    }
+
+    /// Gives the disk time.
+    ///
+    /// # Errors
+    ///
+    /// If it has had all that it will get: a stepped journal does nothing by itself.
+    fn wait(&mut self) -> Result<(), RecordFailure> {
+        if let Clerk::Thread(_) = self.clerk {
+            std::thread::sleep(Duration::from_millis(1));
+        } else if !self.commit() {
+            return Err(self.trouble_now());
+        }
+        Ok(())
     }
 
     /// Tells when trouble begins and ends.
@@ -451,7 +518,7 @@ impl<M: MarketSink> JournalRecorder<M> {
     }
 }
 
-impl<M: MarketSink> Recorder for JournalRecorder<M> {
+impl<M: MarketSink, T: TimeSource> Recorder for JournalRecorder<M, T> {
     #[inline]
     fn record(
         &mut self,
@@ -460,6 +527,7 @@ impl<M: MarketSink> Recorder for JournalRecorder<M> {
         event: &Event,
         effects: &[Effect],
     ) -> Result<Ticket, RecordFailure> {
+        self.last_now = now;
         if let Event::Market(market) = event {
             self.market.take(seq, market);
             // Funding moves money: it is in both.
@@ -485,6 +553,10 @@ impl<M: MarketSink> Recorder for JournalRecorder<M> {
 
     #[inline]
     fn may_leave(&self, request: &OrderRequest, ticket: Ticket) -> bool {
+        #[cfg(feature = "sabotage")]
+        if tercel_core::sabotage::is_planted(tercel_core::sabotage::Bug::DurableIsNotAwaited) {
+            return true;
+        }
         !self.options.durable.concerns(request)
             || self.journal.as_ref().is_some_and(|journal| journal.durable_through() >= ticket.0)
     }

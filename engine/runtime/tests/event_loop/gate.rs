@@ -1,7 +1,8 @@
 //! What leaves, and when.
 
 use tercel_core::{
-    AccountId, Command, Event, Intent, OrderRequest, ReportKind, Scope, Side, TradingState,
+    AccountId, Command, Event, Intent, OrderRequest, ReportKind, Scope, Side, StrategyId,
+    TradingState,
 };
 use tercel_testkit::{Random, Seen};
 
@@ -99,6 +100,24 @@ fn durable_requests_wait_for_their_records_in_order_and_nothing_else_does() {
     story.insert(8, Step::Do(Box::new(move || assert_eq!(n_sent(), 0, "nothing is durable"))));
     world.run(story);
     assert_eq!(world.names(), ["new 1", "new 2", "cancel 1", "new 3", "cancel 2"]);
+}
+
+/// An order that waited for its record when its account was killed used to be sent after the kill, with
+/// its cancel behind it: for as long as the cancel was on its way it could trade.
+#[test]
+fn a_kill_takes_back_what_waits_for_its_record() {
+    for scope in [Scope::Engine, Scope::Account(AccountId(0)), Scope::Strategy(StrategyId(0))] {
+        let mut world = World::new();
+        world.durable = vec![AccountId(0)];
+        let mut story: Vec<Step> = open_book().into();
+        story.extend(place(&world, 90));
+        story.push(Step::Command(Command::Kill(scope)));
+        story.push(Step::Sync);
+        story.push(Step::Sync);
+        let (_, engine) = world.run(story);
+        assert_eq!(world.names(), [""; 0], "{scope}");
+        assert_eq!(engine.state().orders.n_working(), 0, "{scope}");
+    }
 }
 
 #[test]

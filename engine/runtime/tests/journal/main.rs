@@ -324,7 +324,7 @@ fn snapshots_stand_where_their_tails_begin() {
     let records: Vec<_> = over.reader.records().unwrap().map(|r| r.unwrap().1).collect();
     let mut snapshots = Vec::new();
     for record in &records {
-        let Record::Snapshot { seq, state_hash, n_before, bytes } = record else { continue };
+        let Record::Snapshot { seq, state_hash, n_before, bytes, .. } = record else { continue };
         assert_eq!(state::decode(bytes).unwrap().hash(), *state_hash);
         snapshots.push((*seq, *state_hash));
         let (before, after) = records.split_at(usize::try_from(*n_before).unwrap());
