@@ -26,7 +26,16 @@ fn rules() -> BTreeMap<&'static str, Rule> {
         "tercel-runtime",
         "tercel-script",
         "tercel-sim",
+        "tercel-simulate",
         "tercel-store",
+    ];
+    const SIMULATE: &[&str] = &[
+        "tercel-core",
+        "tercel-runtime",
+        "tercel-script",
+        "tercel-sim",
+        "tercel-store",
+        "tercel-testkit",
     ];
     BTreeMap::from([
         ("tercel-adapters", Rule { ours: &["tercel-core"], foreign: None }),
@@ -37,6 +46,7 @@ fn rules() -> BTreeMap<&'static str, Rule> {
         ("tercel-store", Rule { ours: &["tercel-core"], foreign: None }),
         ("tercel-runtime", Rule { ours: RUNTIME, foreign: None }),
         ("tercel-exchange", Rule { ours: EXCHANGE, foreign: None }),
+        ("tercel-simulate", Rule { ours: SIMULATE, foreign: None }),
         ("tercel-testkit", Rule { ours: &["tercel-core"], foreign: None }),
         ("tercel", Rule { ours: ROOT, foreign: None }),
     ])

@@ -28,7 +28,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     backtest, bench, check, config as config_command, ctl, demo, diverge, doctor as doctor_command,
     exchange, export, import, indicators, inspect, new, prune, recover, replay, run, runs,
-    top as top_command, trace, venues, verify,
+    simulate, top as top_command, trace, venues, verify,
 };
 
 /// A low-latency trading engine whose strategies are scripts.
@@ -61,6 +61,7 @@ enum Command {
     Demo(demo::Args),
     Recover(recover::Args),
     Replay(replay::Args),
+    Simulate(simulate::Args),
     Trace(trace::Args),
     Diverge(diverge::Args),
     Doctor(doctor_command::Args),
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Diverge(args) => diverge::run(&args),
         Command::Doctor(args) => doctor_command::run(&args),
