@@ -2,16 +2,18 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 
 use support::{engine, market, venue};
-use tercel_core::{Engine, Event, MarketData, Nanos};
+use tercel_core::{Effect, Engine, Event, MarketData, Nanos, OrderRequest, Seq};
 use tercel_runtime::{
     Control, EndCause, EventLoop, Feed, FeedOptions, IdleStrategy, LoopOptions, MarketSource,
-    Overflow, PaperPort, Parts, ReplayClock, control,
+    Overflow, PaperPort, Parts, RecordFailure, Recorder, ReplayClock, Ticket, control,
 };
 use tercel_sim::market::{SeededBars, SeededMarketConfig};
 use tercel_sim::{Backtest, BacktestOptions, EffectsHash, LatencyModel, Summary};
+use tercel_store::journal::Record;
 
 /// What a run came to, all of it.
 #[derive(PartialEq, Debug)]
@@ -56,11 +58,23 @@ fn replay<S: MarketSource>(
     options: LoopOptions,
     clock: ReplayClock,
 ) -> Trace {
+    recorded_replay(name, source, control, latency, options, clock, ())
+}
+
+fn recorded_replay<S: MarketSource>(
+    name: &str,
+    source: S,
+    control: Control,
+    latency: LatencyModel,
+    options: LoopOptions,
+    clock: ReplayClock,
+    recorder: impl Recorder,
+) -> Trace {
     let parts = Parts {
         engine: engine(name),
         clock,
         port: PaperPort::new(venue(latency)),
-        recorder: (),
+        recorder,
         observer: EffectsHash::new(),
         sources: vec![source],
     };
@@ -143,6 +157,58 @@ fn a_pace_changes_nothing_but_how_long_it_takes() {
     assert_eq!(replayed, expected);
     let real_ns = i64::try_from(begun.elapsed().as_nanos()).unwrap();
     assert!(real_ns >= span_ns / 200, "{real_ns} ns for {span_ns} ns at 200 times real time");
+}
+
+/// A disk that is always behind: a request may leave only when it has been asked about five times.
+struct SlowDisk {
+    asked: Cell<u32>,
+}
+
+impl Recorder for SlowDisk {
+    fn record(
+        &mut self,
+        _seq: Seq,
+        _now: Nanos,
+        _event: &Event,
+        _effects: &[Effect],
+    ) -> Result<Ticket, RecordFailure> {
+        Ok(Ticket(0))
+    }
+
+    fn keep(&mut self, _record: &Record) -> Result<(), RecordFailure> {
+        Ok(())
+    }
+
+    fn may_leave(&self, _request: &OrderRequest, _ticket: Ticket) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.asked.get().is_multiple_of(5)
+    }
+
+    fn close(&mut self, _seq: Seq, _engine: &Engine, _reason: &str) -> Result<(), RecordFailure> {
+        Ok(())
+    }
+}
+
+/// Orders that waited for the disk used to leave at the time that the replay's data had come to
+/// meanwhile: with durable orders and no pace, seconds to a minute late by the data's clock, another
+/// time in every run. While something waits, the replay's time stands.
+#[test]
+fn waiting_for_the_disk_takes_no_time_in_a_replay() {
+    let events = market(2, 3);
+    let expected = backtest("imbalance_maker.luau", &events, LatencyModel::DEFAULT);
+    for options in [LoopOptions::default(), SMALL_BATCHES] {
+        let options = LoopOptions { drain: std::time::Duration::from_secs(5), ..options };
+        let replayed = recorded_replay(
+            "imbalance_maker.luau",
+            events.clone().into_iter(),
+            control(4).1,
+            LatencyModel::DEFAULT,
+            options,
+            ReplayClock::unpaced(),
+            SlowDisk { asked: Cell::new(0) },
+        );
+        assert_eq!(replayed, expected);
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
     /// Lets what is under way arrive. Returns whether anything happened.
     pub(super) fn finish_replay(&mut self) -> bool {
         let mut is_busy = false;
-        while self.parts.port.is_busy() {
+        while self.parts.port.is_busy() && self.gate.n_held() == 0 {
             let turns = [
                 (self.parts.port.next_action_at(), Turn::VenueAction),
                 (self.report_at(), Turn::Report),
@@ -84,7 +84,10 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             // Nothing may happen before it is known what comes first; and once the data is over,
             // nothing happens after its last event but what the end brings.
             let is_blind = self.inbox.is_shown() && self.is_open.contains(&true);
-            if is_blind || self.inbox.engine_at() == NEVER {
+            // Waiting for the disk takes no time: what waits leaves at the time of its wish, or the
+            // run would depend on the machine.
+            let is_waiting = self.gate.n_held() > 0;
+            if is_blind || is_waiting || self.inbox.engine_at() == NEVER {
                 break;
             }
             let (at, turn) = self.next_turn();
