@@ -99,6 +99,10 @@ pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
         let (index, record) = record?;
         recovered.take(record).map_err(|error| RecoverError::Misfit { index, error })?;
     }
+    // A run that ended in order has nothing after its last snapshot, and snapshots tell no time.
+    if recovered.last_now == Nanos(i64::MIN) {
+        recovered.last_now = last_time_before(reader, snapshot.n_before)?;
+    }
     Ok(recovered)
 }
 
@@ -109,6 +113,30 @@ pub struct Continued {
     pub state: State,
     /// The engine's time when the last run ended.
     pub at: Nanos,
+}
+
+/// Returns the time of the last entry before a record, the beginning of time if there is none. Reads
+/// back in growing strides: entries are seldom far.
+fn last_time_before(reader: &JournalReader, end: u64) -> Result<Nanos, JournalError> {
+    let (mut until, mut stride) = (end, 64);
+    while until > 0 {
+        let from = until.saturating_sub(stride);
+        let mut last = None;
+        for record in reader.records_from(from)? {
+            let (index, record) = record?;
+            if index >= until {
+                break;
+            }
+            if let Record::Entry(entry) = record {
+                last = Some(entry.now);
+            }
+        }
+        if let Some(at) = last {
+            return Ok(at);
+        }
+        (until, stride) = (from, stride * 8);
+    }
+    Ok(Nanos(i64::MIN))
 }
 
 impl Recovered {
@@ -151,9 +179,10 @@ impl Recovered {
         match record {
             Record::Entry(entry) if entry.seq > self.last_seq => self.repeat(&entry)?,
             Record::RunEnded { reason, .. } => self.reason = Some(reason),
-            // Entries before the snapshot are in it; what is left says nothing of the state.
-            Record::Entry(_)
-            | Record::RunStarted { .. }
+            // Before the snapshot, and so in it.
+            Record::Entry(entry) => self.last_now = self.last_now.max(entry.now),
+            // What is left says nothing of the state.
+            Record::RunStarted { .. }
             | Record::ScriptLoaded { .. }
             | Record::Params { .. }
             | Record::Limits { .. }
@@ -190,5 +219,45 @@ impl Recovered {
         self.last_now = now;
         self.n_repeated += 1;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tercel_core::{Command, Engine, Event, Scope};
+    use tercel_store::journal::{Journal, JournalOptions, RunStart};
+    use tercel_testkit::{Strings, engine_config, linear};
+
+    use super::*;
+
+    /// A run that was stopped in order, and had its last snapshot after everything else, was taken to
+    /// have ended in 1970. The next run's replayed feed then began anew instead of going on, and the
+    /// account traded the same market twice.
+    #[test]
+    fn a_run_that_ended_in_order_tells_when() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.redb");
+        let begin =
+            RunStart { run: 1, at: Nanos(0), config: String::new(), version: "0".to_owned() };
+        let mut journal = Journal::create(&path, begin, JournalOptions::default()).unwrap();
+        let puppet = Strings::default();
+        let mut engine =
+            Engine::new(&engine_config(vec![linear(0)]), vec![puppet.puppet()]).unwrap();
+        let mut effects = Engine::effects();
+        let (seq, now) = (Seq(1), Nanos(77));
+        let event = Event::Command(Command::Kill(Scope::Engine));
+        engine.handle(seq, now, &event, &mut effects);
+        journal.entry(seq, now, &event, effects.as_slice()).unwrap();
+        // More records than one stride, none of which tells a time.
+        let leases = (0..200).map(|n| Record::IdLease { from: n + 1, to: n + 2 });
+        for lease in leases {
+            journal.record(&lease).unwrap();
+        }
+        let (state_hash, n_before) = (engine.state_hash(), journal.n_records());
+        let bytes = state::encode(engine.state());
+        journal.record(&Record::Snapshot { seq, state_hash, n_before, bytes }).unwrap();
+        journal.end(seq, state_hash, "stopped").unwrap();
+        let recovered = recover(&JournalReader::open(&path).unwrap()).unwrap();
+        assert_eq!((recovered.last_now, recovered.last_seq), (now, seq));
     }
 }
