@@ -3,7 +3,7 @@
 //! What the run was told from outside happens again at its recorded place and time: commands, new
 //! versions of scripts, links that went down, signals, and the fate of orders that an earlier run had
 //! placed. What the venue answered to the run's own orders does not: that is simulated. Neither do
-//! account updates, which tell of real fills.
+//! account updates after the first order, which tell of real fills.
 //!
 //! Over the records of a replayed feed with a simulated venue of the same options this gives the run
 //! again, order by order. Known exceptions:
@@ -19,8 +19,8 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use tercel_core::{
-    ConfigError, Effect, Engine, Event, ExecutionReport, MarketData, Nanos, Notice, OrderRequest,
-    Price, Seq, State, Strategy,
+    AccountItem, AccountUpdate, ConfigError, Effect, Engine, Event, ExecutionReport, MarketData,
+    Nanos, Notice, OrderRequest, Price, Seq, State, Strategy,
 };
 use tercel_script::{Language, Limits};
 use tercel_sim::divergence::Trails;
@@ -80,7 +80,7 @@ pub struct RecordedRun {
     pub has_hole: bool,
     /// The engine's time of its last entry.
     pub last_at: Nanos,
-    /// Account updates, which are not repeated.
+    /// Account updates after the first order, which are not repeated.
     pub n_account_updates: u64,
     /// Reports on orders that an earlier run had placed, which are repeated.
     pub n_inherited_reports: u64,
@@ -186,7 +186,10 @@ impl RecordedRun {
         self.n_market = self.n_market.max(n_market);
         match &entry.event {
             None | Some(Event::Market(_) | Event::Timer) => {}
-            Some(Event::Account(_)) => self.n_account_updates += 1,
+            // Before the first order they tell what the run began with, afterwards of real fills.
+            Some(Event::Account(_)) if !self.orders.orders().is_empty() => {
+                self.n_account_updates += 1;
+            }
             Some(Event::Execution(report)) if self.orders.has(report.order) => {
                 // The engine said so if it did not believe the report.
                 let is_refused = entry.effects.iter().any(|effect| {
@@ -306,6 +309,13 @@ impl RecordedRun {
                 let (account, instrument) =
                     (tercel_core::AccountId(id), tercel_core::InstrumentId(instrument));
                 venue.set_position(account, instrument, position.qty);
+            }
+        }
+        for told in &self.told {
+            if let Event::Account(AccountUpdate { account, item, .. }) = told.event
+                && let AccountItem::Position { instrument, qty, .. } = item
+            {
+                venue.set_position(account, instrument, qty);
             }
         }
         let mut tape = Tape {
