@@ -3,6 +3,7 @@
 mod event_loop;
 mod follower;
 mod street;
+mod tick_to_trade;
 mod workload;
 
 use std::path::PathBuf;
@@ -52,6 +53,7 @@ enum What {
     /// Run the workload that other engines are measured on (see bench/peers), a JSON line each.
     Peers(PeerArgs),
     Loop(event_loop::LoopArgs),
+    TickToTrade(tick_to_trade::TickToTradeArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -71,6 +73,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     match &args.what {
         Some(What::Peers(peers)) => return run_peers(peers, &args.options),
         Some(What::Loop(running)) => return event_loop::run(running),
+        Some(What::TickToTrade(wired)) => return tick_to_trade::run(wired),
         None => {}
     }
     if args.runs == 0 {

@@ -191,7 +191,7 @@ fn drive<R: Recorder>(
 }
 
 /// Makes the journal on the feed's core, where its threads then stay.
-fn recorder(folder: &Path, core: usize, rate: u32) -> Outcome<JournalRecorder> {
+pub(super) fn recorder(folder: &Path, core: usize, rate: u32) -> Outcome<JournalRecorder> {
     let path = folder.join("run.journal");
     let make = move || -> Outcome<JournalRecorder> {
         pin_current_thread(core).or_machine()?;
@@ -227,16 +227,16 @@ fn engine() -> Outcome<Engine> {
 }
 
 /// A temporary folder that goes with its value.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Outcome<Self> {
+    pub(super) fn new() -> Outcome<Self> {
         let path = std::env::temp_dir().join(format!("tercel-bench-{}", std::process::id()));
         std::fs::create_dir_all(&path).or_machine()?;
         Ok(Self(path))
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -333,7 +333,7 @@ fn micros(ns: u64) -> String {
 }
 
 /// Returns what the machine is, and how long reading its clock takes.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()
@@ -350,7 +350,7 @@ fn machine() -> String {
     format!("{model}, cores {:?}, a look at the clock {read:?}", available_cores())
 }
 
-fn load_average() -> String {
+pub(super) fn load_average() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().unwrap_or_default().to_owned()
 }
