@@ -99,10 +99,6 @@ pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
         let (index, record) = record?;
         recovered.take(record).map_err(|error| RecoverError::Misfit { index, error })?;
     }
-    // A run that ended in order has nothing after its last snapshot, and snapshots tell no time.
-    if recovered.last_now == Nanos(i64::MIN) {
-        recovered.last_now = last_time_before(reader, snapshot.n_before)?;
-    }
     Ok(recovered)
 }
 
@@ -113,30 +109,6 @@ pub struct Continued {
     pub state: State,
     /// The engine's time when the last run ended.
     pub at: Nanos,
-}
-
-/// Returns the time of the last entry before a record, the beginning of time if there is none. Reads
-/// back in growing strides: entries are seldom far.
-fn last_time_before(reader: &JournalReader, end: u64) -> Result<Nanos, JournalError> {
-    let (mut until, mut stride) = (end, 64);
-    while until > 0 {
-        let from = until.saturating_sub(stride);
-        let mut last = None;
-        for record in reader.records_from(from)? {
-            let (index, record) = record?;
-            if index >= until {
-                break;
-            }
-            if let Record::Entry(entry) = record {
-                last = Some(entry.now);
-            }
-        }
-        if let Some(at) = last {
-            return Ok(at);
-        }
-        (until, stride) = (from, stride * 8);
-    }
-    Ok(Nanos(i64::MIN))
 }
 
 impl Recovered {
@@ -248,14 +220,14 @@ mod tests {
         let event = Event::Command(Command::Kill(Scope::Engine));
         engine.handle(seq, now, &event, &mut effects);
         journal.entry(seq, now, &event, effects.as_slice()).unwrap();
-        // More records than one stride, none of which tells a time.
+        // Nothing after the snapshot tells a time.
         let leases = (0..200).map(|n| Record::IdLease { from: n + 1, to: n + 2 });
         for lease in leases {
             journal.record(&lease).unwrap();
         }
         let (state_hash, n_before) = (engine.state_hash(), journal.n_records());
         let bytes = state::encode(engine.state());
-        journal.record(&Record::Snapshot { seq, state_hash, n_before, bytes }).unwrap();
+        journal.record(&Record::Snapshot { seq, now, state_hash, n_before, bytes }).unwrap();
         journal.end(seq, state_hash, "stopped").unwrap();
         let recovered = recover(&JournalReader::open(&path).unwrap()).unwrap();
         assert_eq!((recovered.last_now, recovered.last_seq), (now, seq));
