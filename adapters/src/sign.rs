@@ -112,9 +112,11 @@ fn encode(bytes: &[u8], encoding: Encoding, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     match encoding {
         Encoding::Hex => {
-            for byte in bytes {
-                out.push(DIGITS[usize::from(byte >> 4)]);
-                out.push(DIGITS[usize::from(byte & 15)]);
+            let start = out.len();
+            out.resize(start + bytes.len() * 2, 0);
+            for (pair, byte) in out[start..].chunks_exact_mut(2).zip(bytes) {
+                pair[0] = DIGITS[usize::from(byte >> 4)];
+                pair[1] = DIGITS[usize::from(byte & 15)];
             }
         }
         Encoding::Base64 => {
