@@ -13,7 +13,13 @@ pub struct Grid {
     eighths: u64,
     /// One more than 2^64 divided by `eighths`, rounded down: division by multiplication.
     inverse: u64,
+    /// Eight times the decimals of a step that is a power of ten: the bits of a word that they
+    /// take, a digit a byte. [`NO_POWER`] for other steps.
+    power_bits: u32,
 }
+
+/// More bits than a word has left beside one digit.
+const NO_POWER: u32 = 63;
 
 /// Decimals that the quick way reads.
 const QUICK_DECIMALS: u32 = 8;
@@ -37,7 +43,8 @@ impl Grid {
             .filter(|eighths| *eighths < 1 << 40)
             .unwrap_or(0);
         let inverse = if eighths > 1 { u64::MAX / eighths + 1 } else { 0 };
-        Some(Self { mantissa, scale, eighths, inverse })
+        let power_bits = if mantissa == 1 && scale < 8 { 8 * scale } else { NO_POWER };
+        Some(Self { mantissa, scale, eighths, inverse, power_bits })
     }
 
     /// Returns the steps of a number at `at`, which is behind its opening quote, and the place
@@ -47,29 +54,75 @@ impl Grid {
     #[inline]
     #[must_use]
     pub fn quick(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+        match self.quick_parts(bytes, at) {
+            Some(found) => Some(found),
+            None => self.quick_whole(bytes, at),
+        }
+    }
+
+    /// The same for numbers with a point among the first eight bytes.
+    #[inline]
+    fn quick_parts(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
         let head = word(bytes, at)?;
-        let n_whole = first_of(head, b'.', b'"').unwrap_or(8);
-        let point = *bytes.get(at + n_whole)? == b'.';
+        let mark = marks(head, b'.');
+        // Of the digits before the point. A quote before it is no digit, which is seen below.
+        let n_bits = mark.trailing_zeros() & !7;
+        if n_bits == 0 || mark == 0 {
+            return None;
+        }
+        let whole = (head ^ ZEROS) << (64 - n_bits);
+        let tail_at = at + place_of(mark) + 1;
+        let tail = word(bytes, tail_at)?;
+        let mark = marks(tail, b'"');
+        let (part, end) = if mark == 0 {
+            if *bytes.get(tail_at + 8)? != b'"' {
+                return None;
+            }
+            (tail ^ ZEROS, tail_at + 9)
+        } else {
+            let n_bits = mark.trailing_zeros() & !7;
+            if n_bits == 0 {
+                return None;
+            }
+            ((tail ^ ZEROS) & !(u64::MAX << n_bits), tail_at + place_of(mark) + 1)
+        };
+        let bits = self.power_bits;
+        if n_bits + bits <= 64 && part >> bits == 0 {
+            // Whole steps and at most eight digits of them, so both parts are put together as
+            // texts and read as one number, and nothing has to be divided.
+            let steps = digits(whole >> bits | (part << 1) << (63 - bits))?;
+            return Some((steps.cast_signed(), end));
+        }
+        let units = digits(whole)? * QUICK_ONE + digits(part)?;
+        Some((self.divide(units)?, end))
+    }
+
+    /// The same for numbers without a point or with eight digits before it.
+    #[inline(never)]
+    fn quick_whole(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+        let head = word(bytes, at)?;
+        let n_whole = first(head, b'"').unwrap_or(8);
         if n_whole == 0 {
             return None;
         }
         let whole = digits((head ^ ZEROS) << (64 - 8 * n_whole))?;
-        if !point {
-            let end = at + n_whole;
-            if bytes[end] != b'"' {
-                return None;
+        let end = at + n_whole;
+        match *bytes.get(end)? {
+            b'"' => Some((self.divide(whole * QUICK_ONE)?, end + 1)),
+            b'.' => {
+                let tail_at = end + 1;
+                let tail = word(bytes, tail_at)?;
+                let (part, n_part) = match first(tail, b'"') {
+                    Some(0) => return None,
+                    Some(n) => ((tail ^ ZEROS) & !(u64::MAX << (8 * n)), n),
+                    None if *bytes.get(tail_at + 8)? == b'"' => (tail ^ ZEROS, 8),
+                    None => return None,
+                };
+                let units = whole * QUICK_ONE + digits(part)?;
+                Some((self.divide(units)?, tail_at + n_part + 1))
             }
-            return Some((self.divide(whole * QUICK_ONE)?, end + 1));
+            _ => None,
         }
-        let tail_at = at + n_whole + 1;
-        let tail = word(bytes, tail_at)?;
-        let (n_part, part) = match first(tail, b'"') {
-            Some(n) => (n, (tail ^ ZEROS) & !(u64::MAX << (8 * n))),
-            None if *bytes.get(tail_at + 8)? == b'"' => (8, tail ^ ZEROS),
-            None => return None,
-        };
-        let units = whole * QUICK_ONE + digits(part)?;
-        Some((self.divide(units)?, tail_at + n_part + 1))
     }
 
     /// Returns how many steps `units` of 1e-8 are.
@@ -262,21 +315,78 @@ const fn marks(word: u64, byte: u8) -> u64 {
 
 #[inline]
 const fn place(marks: u64) -> Option<usize> {
-    if marks == 0 { None } else { Some(marks.trailing_zeros() as usize / 8) }
+    if marks == 0 { None } else { Some(place_of(marks)) }
+}
+
+/// Returns the place of the lowest mark, 8 if there is none.
+#[inline]
+const fn place_of(marks: u64) -> usize {
+    marks.trailing_zeros() as usize / 8
+}
+
+/// Ten to the index.
+const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// Returns the number at `at`, up to fifteen digits, with the place behind it. `None` if it has
+/// none or more, or if the text ends too soon behind it for whole words.
+#[inline]
+pub(crate) fn whole(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let head = word(bytes, at)? ^ ZEROS;
+    let others = marks_of_others(head);
+    if others != 0 {
+        let n = place_of(others);
+        if n == 0 {
+            return None;
+        }
+        return Some((joined(head << (64 - 8 * n)), at + n));
+    }
+    let tail = word(bytes, at + 8)? ^ ZEROS;
+    let n = match marks_of_others(tail) {
+        0 => return None,
+        others => place_of(others),
+    };
+    // In two steps, because all of the word goes where there is no digit in it.
+    let low = joined(tail << 1 << (63 - 8 * n));
+    Some((joined(head) * POWERS[n] + low, at + 8 + n))
+}
+
+/// Returns the place of the first byte from `at` on that is no digit, or the text's end.
+#[inline]
+pub(crate) fn behind_digits(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = word(bytes, at) {
+        let others = marks_of_others(word ^ ZEROS);
+        at += place_of(others);
+        if others != 0 {
+            return at;
+        }
+    }
+    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    at
+}
+
+/// Marks bytes that are no values of digits: the lowest set bit is right, those above it may lie.
+#[inline]
+const fn marks_of_others(values: u64) -> u64 {
+    const ABOVE_NINE: u64 = u64::from_le_bytes([0x76; 8]);
+    (values.wrapping_add(ABOVE_NINE) | values) & HIGHS
 }
 
 /// Returns the number that eight digits (as values, the first one lowest) make; `None` if one of
 /// them is none.
 #[inline]
 const fn digits(values: u64) -> Option<u64> {
-    const ABOVE_NINE: u64 = u64::from_le_bytes([0x76; 8]);
-    if ((values.wrapping_add(ABOVE_NINE)) | values) & HIGHS != 0 {
-        return None;
-    }
+    if marks_of_others(values) == 0 { Some(joined(values)) } else { None }
+}
+
+/// Returns the number that the values of eight digits make, the first one lowest.
+#[inline]
+const fn joined(values: u64) -> u64 {
     // Neighbours are put together three times: to 2, to 4, to 8 digits.
     let pairs = (values.wrapping_mul(10 * 256 + 1) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul(100 * 65_536 + 1) >> 16) & 0x0000_ffff_0000_ffff;
-    Some(fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32)
+    fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32
 }
 
 #[cfg(test)]
@@ -310,7 +420,9 @@ mod tests {
 
     #[test]
     fn what_is_off_the_grid_is_nothing() {
-        for (step, text) in [("0.01", "1.001"), ("0.05", "0.16"), ("5", "7"), ("1", "0.5")] {
+        for (step, text) in
+            [("0.01", "1.001"), ("0.05", "0.16"), ("5", "7"), ("1", "0.5"), ("1", "5.")]
+        {
             assert_eq!(quick(step, text), None, "{text}");
             assert_eq!(grid(step).steps(text.as_bytes()), None, "{text}");
         }
@@ -374,8 +486,19 @@ mod tests {
         }
 
         #[test]
+        fn whole_numbers_are_read(value in 0_u64..1_000_000_000_000_000, n_zeros in 0_usize..3, behind in "[^0-9]") {
+            let text = format!("{}{value}", "0".repeat(n_zeros));
+            let padded = format!("{text}{behind}0123456789abcdef");
+            let expected = (text.len() < 16).then_some((value, text.len()));
+            prop_assert_eq!(whole(padded.as_bytes(), 0), expected);
+            prop_assert_eq!(behind_digits(padded.as_bytes(), 0), text.len());
+        }
+
+        #[test]
         fn quick_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..40), at in 0_usize..42) {
             let _ = grid("0.01").quick(&bytes, at);
+            let _ = whole(&bytes, at);
+            let _ = behind_digits(&bytes, at);
             let _ = grid("0.01").steps(&bytes);
             let _ = grid("0.01").nearest(&bytes);
         }

@@ -3,7 +3,7 @@
 //! Everything returns `None` where the text is not of the expected kind, escapes in strings
 //! included; a caller then takes the long way, [`Normaliser`](crate::normal::Normaliser).
 
-use crate::grid::{Grid, first_of, word};
+use crate::grid::{Grid, behind_digits, first_of, whole, word};
 
 /// A place in a text.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,13 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
+        self.rest_of_string()
+    }
+
+    /// Takes what is left of a string whose opening quote was taken, and returns it without its
+    /// closing one.
+    #[inline]
+    pub(crate) fn rest_of_string(&mut self) -> Option<&'a [u8]> {
         let start = self.at;
         let end = self.closing_quote()?;
         self.at = end + 1;
@@ -93,6 +100,7 @@ impl<'a> Cursor<'a> {
             return self.string();
         }
         let start = self.at;
+        self.at = behind_digits(self.bytes, start);
         while let Some(byte) = self.bytes.get(self.at) {
             match byte {
                 b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E' => self.at += 1,
@@ -105,6 +113,12 @@ impl<'a> Cursor<'a> {
     /// Takes a whole number that is not negative, bare or in quotes.
     #[inline]
     pub(crate) fn unsigned(&mut self) -> Option<u64> {
+        if let Some((value, end)) = whole(self.bytes, self.at)
+            && matches!(self.bytes.get(end), Some(b',' | b'}'))
+        {
+            self.at = end;
+            return Some(value);
+        }
         let text = self.number()?;
         let mut value: u64 = 0;
         for byte in text {
@@ -169,6 +183,22 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Takes a price and a quantity that are both on their grids, in quotes and without white
+    /// space; nothing is taken if they are written otherwise.
+    #[inline]
+    fn quick_level(&mut self, price: &Grid, qty: &Grid) -> Option<(i64, i64)> {
+        if *self.bytes.get(self.at)? != b'"' {
+            return None;
+        }
+        let (price, end) = price.quick(self.bytes, self.at + 1)?;
+        if self.bytes.get(end..end + 2)? != b",\"" {
+            return None;
+        }
+        let (qty, end) = qty.quick(self.bytes, end + 2)?;
+        self.at = end;
+        Some((price, qty))
+    }
+
     /// Takes `[[price, qty], …]` and hands each pair to `each`.
     ///
     /// Orders outlive a change of the grid that they were placed on, so levels off the grid are
@@ -187,10 +217,14 @@ impl<'a> Cursor<'a> {
         }
         self.take(b'[')?;
         loop {
-            let px = self.price(price)?;
-            self.take(b',')?;
-            let size = self.floored(qty)?;
-            each(px, size);
+            match self.quick_level(price, qty) {
+                Some((px, size)) => each(Some(px), size),
+                None => {
+                    let px = self.price(price)?;
+                    self.take(b',')?;
+                    each(px, self.floored(qty)?);
+                }
+            }
             if self.bytes.get(self.at..self.at + 3) == Some(b"],[") {
                 self.at += 3;
                 continue;

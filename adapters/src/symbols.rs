@@ -1,9 +1,13 @@
 //! From a symbol in a message to the place of what belongs to it.
 
+use crate::grid::{first, word};
+
 /// Places by symbol, looked up once per message: one multiplication and, as a rule, one probe.
 #[derive(Clone, Debug)]
 pub(crate) struct SymbolTable {
     names: Vec<Box<[u8]>>,
+    /// The same names as numbers, so that comparing two is two instructions.
+    keys: Vec<[u64; 2]>,
     /// One more than an index of `names`; zero is a free cell. A power of two long, at most half
     /// full.
     cells: Box<[u16]>,
@@ -15,13 +19,16 @@ impl SymbolTable {
     pub(crate) fn new<'a>(symbols: impl IntoIterator<Item = &'a str>) -> Self {
         let names: Vec<Box<[u8]>> =
             symbols.into_iter().take(65_534).map(|name| name.as_bytes().into()).collect();
-        let mut table =
-            Self { cells: vec![0; (names.len() * 2).next_power_of_two().max(2)].into(), names };
+        let mut table = Self {
+            cells: vec![0; (names.len() * 2).next_power_of_two().max(2)].into(),
+            keys: names.iter().map(|name| key(name)).collect(),
+            names,
+        };
         for idx in 0..table.names.len() {
             if table.place(&table.names[idx]).is_some() {
                 continue;
             }
-            let mut cell = table.cell(&table.names[idx]);
+            let mut cell = table.cell(table.keys[idx]);
             while table.cells[cell] != 0 {
                 cell = (cell + 1) & (table.cells.len() - 1);
             }
@@ -33,7 +40,7 @@ impl SymbolTable {
     /// Returns the place of a symbol. Does not allocate.
     #[inline]
     pub(crate) fn place(&self, symbol: &[u8]) -> Option<usize> {
-        let mut cell = self.cell(symbol);
+        let mut cell = self.cell(key(symbol));
         loop {
             let idx = usize::from(self.cells[cell]).checked_sub(1)?;
             if *self.names[idx] == *symbol {
@@ -43,20 +50,46 @@ impl SymbolTable {
         }
     }
 
+    /// Returns the place of the symbol at `at`, which is behind its opening quote, and the place
+    /// in the text behind its closing one. `None` also for symbols that [`place`](Self::place)
+    /// has to look up: those longer than fifteen bytes or at the text's very end.
     #[inline]
-    fn cell(&self, symbol: &[u8]) -> usize {
-        // Both ends, overlapping where the symbol is short.
-        let ends = match (symbol.first_chunk(), symbol.last_chunk()) {
-            (Some(head), Some(tail)) => {
-                u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail))
-            }
-            _ => symbol.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+    pub(crate) fn quick_place(&self, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+        let (low, high) = (word(bytes, at)?, word(bytes, at + 8)?);
+        let (n, low, high) = match (first(low, b'"'), first(high, b'"')) {
+            (Some(n), _) => (n, low & !(u64::MAX << (8 * n)), 0),
+            (None, Some(n)) => (8 + n, low, high & !(u64::MAX << (8 * n))),
+            (None, None) => return None,
         };
-        let middle = symbol.get(4).copied().map_or(0, u64::from);
-        let mixed = (ends ^ middle << 24).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let key = [low, high | (n as u64) << 56];
+        let mut cell = self.cell(key);
+        loop {
+            let idx = usize::from(self.cells[cell]).checked_sub(1)?;
+            if self.keys[idx] == key {
+                return Some((idx, at + n + 1));
+            }
+            cell = (cell + 1) & (self.cells.len() - 1);
+        }
+    }
+
+    #[inline]
+    fn cell(&self, [low, high]: [u64; 2]) -> usize {
+        let mixed = (low ^ high.rotate_left(23)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         // Below 2^32 and masked to the table.
         usize::try_from(mixed).unwrap_or_default() & (self.cells.len() - 1)
     }
+}
+
+/// Returns a name as two numbers: its first fifteen bytes, and above them its length. No two names
+/// of up to fifteen bytes have the same one.
+fn key(name: &[u8]) -> [u64; 2] {
+    // A text with an escape in it never is this name, although its bytes may be the same.
+    let n = if name.contains(&b'\\') { u64::from(u8::MAX) } else { name.len().min(255) as u64 };
+    let mut words = [0, n << 56];
+    for (idx, byte) in name.iter().take(15).enumerate() {
+        words[idx / 8] |= u64::from(*byte) << (8 * (idx % 8));
+    }
+    words
 }
 
 #[cfg(test)]
@@ -69,10 +102,26 @@ mod tests {
         let table = SymbolTable::new(names.iter().map(String::as_str));
         for (idx, name) in names.iter().enumerate() {
             assert_eq!(table.place(name.as_bytes()), Some(idx));
+            let text = format!("\"{name}\",\"and what comes behind\"");
+            assert_eq!(table.quick_place(text.as_bytes(), 1), Some((idx, name.len() + 2)));
         }
         for name in ["", "A", "A1USD", "A700USDT", "B1USDT"] {
             assert_eq!(table.place(name.as_bytes()), None);
+            let text = format!("\"{name}\",\"and what comes behind\"");
+            assert_eq!(table.quick_place(text.as_bytes(), 1), None);
         }
         assert_eq!(SymbolTable::new([]).place(b"X"), None);
+    }
+
+    #[test]
+    fn long_symbols_are_looked_up_by_their_text() {
+        let names = ["A_LONGER_NAME_1", "A_LONGER_NAME_12", "A_LONGER_NAME_123", "B\\"];
+        let table = SymbolTable::new(names);
+        for (idx, name) in names.iter().enumerate() {
+            assert_eq!(table.place(name.as_bytes()), Some(idx));
+            let text = format!("{name}\",\"and what comes behind\"");
+            let quick = table.quick_place(text.as_bytes(), 0);
+            assert_eq!(quick, (idx == 0).then_some((0, 16)));
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! Market messages of Binance, from bytes to ticks.
 //!
-//! One pass over the text notes where each one-letter field stands and reads levels as it meets
-//! them; then the few fields that the kind of message needs are read where they stand. Keys may
-//! come in any order, unknown ones are passed over. What this pass cannot read is rewritten into
-//! plain shape once and read again, so both ways give the same.
+//! What comes by the thousand is first read in the order that it has always had, see [`straight`].
+//! For the rest one pass over the text notes where each one-letter field stands and reads levels
+//! as it meets them; then the few fields that the kind of message needs are read where they stand.
+//! Keys may come in any order, unknown ones are passed over. What this pass cannot read is
+//! rewritten into plain shape once and read again. All three ways give the same.
+
+mod straight;
 
 use tercel_core::{Bar, Price, Quantity, Side};
 
@@ -73,6 +76,14 @@ pub(crate) struct OffGrid {
     pub(crate) n_resting: usize,
 }
 
+impl OffGrid {
+    #[cold]
+    fn count(&mut self, qty: i64) {
+        self.n_levels += 1;
+        self.n_resting += usize::from(qty > 0);
+    }
+}
+
 impl Reader {
     /// Returns the reader of these instruments; their places are the slots of messages.
     pub(crate) fn new<'a>(instruments: impl Iterator<Item = (&'a str, Grids)> + Clone) -> Self {
@@ -91,6 +102,15 @@ impl Reader {
     /// Reads a message.
     #[inline]
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<Message, DecodeError> {
+        match self.shapes.straight(bytes) {
+            Some(message) => Ok(message),
+            None => self.read_any(bytes),
+        }
+    }
+
+    /// Reads a message whose fields may stand in any order.
+    #[inline(never)]
+    fn read_any(&mut self, bytes: &[u8]) -> Result<Message, DecodeError> {
         match self.shapes.read(bytes, None) {
             Ok(message) => Ok(message),
             Err(_) => self.read_slowly(bytes, None),
@@ -357,10 +377,7 @@ impl Shapes {
         let off = &mut self.off;
         cursor.levels(&grids.price, &grids.qty, |price, qty| match price {
             Some(price) => levels.push(Change { price: Price(price), qty: Quantity(qty) }),
-            None => {
-                off.n_levels += 1;
-                off.n_resting += usize::from(qty > 0);
-            }
+            None => off.count(qty),
         })
     }
 
