@@ -152,7 +152,7 @@ credentials_file = "demo.key"
 
 [[strategy]]
 script = "imbalance_maker.luau"
-params = {{ quantity = 0.01, max_position = 0.1, half_spread = 20 }}
+params = {{ quantity = 0.02, max_position = 0.2, half_spread = 150 }}
 limits = {{ position = "0.5", orders_per_second = 50 }}
 
 [log]
