@@ -608,3 +608,14 @@ fn executions_come_in_pages() {
     assert!(more && fills.len() == 1_000);
     assert!(fills.is_sorted_by_key(|fill| fill.trade_id), "oldest first");
 }
+
+/// The venue's five messages a second are those of a market stream. Held against an account's
+/// requests they refused nine of ten orders of a market maker as too many.
+#[test]
+fn orders_are_not_counted_as_messages_of_a_stream() {
+    for product in [Product::Spot, Product::UsdMargined] {
+        for talk in talks(product, OrderEntry::Fastest) {
+            assert!(talk.connection.manners.messages_per_s >= 300, "{product:?}");
+        }
+    }
+}

@@ -50,7 +50,7 @@ use crate::limits::{Limit, Usage};
 use crate::listing::Listing;
 use crate::protocol::{Call, CallId, DecodeError};
 use crate::reference::{Aggregate, Candle, CandleQuery, Listed, TradesFrom, TradesQuery};
-use crate::venue::{Connection, Environment, Purpose, Topic, Venue};
+use crate::venue::{Connection, Environment, Manners, Purpose, Topic, Venue};
 
 /// A product of Binance in one of its installations.
 #[derive(Debug)]
@@ -111,6 +111,9 @@ impl Binance {
     }
 }
 
+/// Messages a second on an account's connection: more than its budgets ever allow.
+const MESSAGES_PER_S: u32 = 1_000;
+
 impl Venue for Binance {
     fn name(&self) -> &'static str {
         self.product.name()
@@ -149,7 +152,9 @@ impl Venue for Binance {
         setup: &AccountSetup,
     ) -> Result<Vec<Connection>, KeyError> {
         let by_rest = setup.entry == OrderEntry::Rest;
-        let manners = market::manners(self.product);
+        // The venue counts messages a second on its streams only. Requests of an account are
+        // counted by weight and by orders, which the limiter does.
+        let manners = Manners { messages_per_s: MESSAGES_PER_S, ..market::manners(self.product) };
         let mut connections = Vec::new();
         let takes_orders = self.product == Product::Spot || !by_rest;
         if let Some(api) = self.hosts.api.clone()

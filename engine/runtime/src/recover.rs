@@ -221,10 +221,6 @@ mod tests {
         engine.handle(seq, now, &event, &mut effects);
         journal.entry(seq, now, &event, effects.as_slice()).unwrap();
         // Nothing after the snapshot tells a time.
-        let leases = (0..200).map(|n| Record::IdLease { from: n + 1, to: n + 2 });
-        for lease in leases {
-            journal.record(&lease).unwrap();
-        }
         let (state_hash, n_before) = (engine.state_hash(), journal.n_records());
         let bytes = state::encode(engine.state());
         journal.record(&Record::Snapshot { seq, now, state_hash, n_before, bytes }).unwrap();
