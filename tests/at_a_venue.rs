@@ -1,0 +1,183 @@
+//! The server as a process against a venue as a process: real sockets, real kills, and the venue's
+//! own books to compare with.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[path = "server/rig.rs"]
+#[expect(dead_code, reason = "the tests of the server need more of it")]
+mod rig;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rig::Place;
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+const KEY: &str = "Kq7vX2mPw9ZrT4aLb8NcE1yHd6GsJfU3";
+const SECRET: &str = "Wz5oRkV0tQn3SxMiBg7YpCj2AeDlFh9u";
+
+const SCRIPT: &str = r#"
+strategy { name = "trader", timers = { beat = 40 } }
+local n = 0
+function on_init() n = recall("n") or 0 end
+function on_timer(name)
+    n += 1
+    remember("n", n)
+    local best = bid()
+    if not best then return end
+    if n % 5 == 0 then cancel_all()
+    elseif n % 4 == 0 then market_sell(0.01)
+    elseif n % 3 == 0 then market_buy(0.01)
+    else buy(0.01, best - 50) end
+end
+"#;
+
+/// An exchange in a box, as a process.
+struct Exchange {
+    child: Child,
+    address: String,
+}
+
+impl Exchange {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tercel"))
+            .args(["exchange", "--venue", "binance", "--listen", "127.0.0.1:0"])
+            .args(["--symbols", "BTCUSDT", "--key", KEY, "--secret", SECRET])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        let control = ready["control"].as_str().unwrap();
+        let address = control.trim_start_matches("http://").trim_end_matches("/control");
+        Self { address: address.to_owned(), child }
+    }
+
+    /// What the exchange knows of the account.
+    fn books(&self) -> Value {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let request = "GET /control/books HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let body = text.split_once("\r\n\r\n").unwrap().1;
+        let mut books: Value = serde_json::from_str(body).unwrap();
+        books["spot"]["accounts"][KEY].take()
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // Both fail if it has ended, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn place_at(exchange: &Exchange) -> Place {
+    let place = Place::new(SCRIPT, "\"real\"");
+    let address = &exchange.address;
+    let config = format!(
+        "[run]\nmode = \"testnet\"\ndata = \"data\"\n[feed]\nkind = \"exchange\"\n[exchange]\n\
+         environment = \"custom\"\nrest = \"http://{address}\"\nstreams = \"ws://{address}\"\n\
+         private = \"ws://{address}\"\nsymbols = [\"BTCUSDT\"]\ncredentials = \"file\"\n\
+         credentials_file = \"venue.key\"\nreconcile_every_s = 2\n[journal]\n\
+         snapshot_every_entries = 200\n[metrics]\nlisten = \"off\"\n[log]\nlevel = \"debug\"\n\
+         file = \"log/tercel.log\"\n[[strategy]]\nscript = \"trader.luau\"\n"
+    );
+    std::fs::write(place.path("tercel.toml"), config).unwrap();
+    let key = place.path("venue.key");
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(key).unwrap();
+    write!(file, "key = {KEY}\nsecret = {SECRET}\n").unwrap();
+    place
+}
+
+fn n_fills(exchange: &Exchange) -> usize {
+    exchange.books()["fills"].as_array().map_or(0, Vec::len)
+}
+
+fn held(status: &Value, asset: &str) -> Option<Decimal> {
+    let balances = status["accounts"][0]["balances"].as_array()?;
+    let own = balances.iter().find(|own| own["asset"] == asset)?;
+    own["total"].as_str()?.parse().ok()
+}
+
+fn books_hold(books: &Value, asset: &str) -> Decimal {
+    let part = |name: &str| -> Decimal {
+        books["balances"][asset][name].as_str().unwrap_or("0").parse().unwrap()
+    };
+    part("free") + part("locked")
+}
+
+/// Whether a file below the folder, the key's own apart, holds a text.
+fn holds(folder: &Path, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(holds(&path, text));
+        } else if path.is_file() && !path.ends_with("venue.key") {
+            let bytes = std::fs::read(&path).unwrap();
+            if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found
+}
+
+/// Killed at any moment and started again, the server ends with the venue's books: nothing was sent
+/// twice, nothing was forgotten, and its key is nowhere but in its file.
+#[test]
+fn killed_again_and_again_it_agrees_with_the_venue() {
+    let exchange = Exchange::start();
+    let place = place_at(&exchange);
+    for n in 0..6_u64 {
+        let before = n_fills(&exchange);
+        let server = place.start();
+        let begun = Instant::now();
+        while n_fills(&exchange) < before + 3 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not trade");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(37 * n % 90));
+        server.kill();
+    }
+    let mut server = place.start();
+    assert!(place.tercel(&["ctl", "kill"]).status.success());
+    server.wait_until(|status| {
+        let books = exchange.books();
+        let orders = books["orders"].as_array().unwrap();
+        let is_flat = !orders.iter().any(|order| order["open"] == true);
+        is_flat
+            && status["n_open_orders"] == 0
+            && ["BTC", "USDT"].iter().all(|asset| {
+                let gap = held(status, asset).unwrap_or_default() - books_hold(&books, asset);
+                gap.abs() < Decimal::new(1, 6)
+            })
+    });
+    let books = exchange.books();
+    let mut names = BTreeMap::new();
+    for order in books["orders"].as_array().unwrap() {
+        *names.entry(order["client_id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+    }
+    assert!(names.len() > 20, "it hardly traded: {names:?}");
+    let twice: Vec<_> = names.iter().filter(|(_, n)| **n > 1).collect();
+    assert!(twice.is_empty(), "sent twice: {twice:?}");
+    assert_eq!(server.stop("-TERM"), Some(0));
+    for run in place.runs() {
+        let number = run.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(place.tercel(&["verify", &number]).status.success(), "run {number}");
+    }
+    let folder = place.path("");
+    assert_eq!(holds(&folder, SECRET), Vec::<String>::new(), "the secret leaked");
+    assert_eq!(holds(&folder, KEY), Vec::<String>::new(), "the key leaked");
+}
