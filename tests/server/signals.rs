@@ -18,6 +18,39 @@ fn a_server_that_is_asked_to_stop_seals_its_run() {
     assert_eq!((&replayed["identical"], &replayed["stopped"]), (&json!(true), &json!(null)));
 }
 
+/// Buys in its first run, and in later ones closes what it holds, reducing only.
+const CLOSER: &str = r#"
+strategy { name = "closer", timers = { beat = 500 } }
+function on_timer(name)
+    if not recall("bought") then
+        market_buy(0.05)
+        remember("bought", true)
+    elseif remembered_before and position() > 0 then
+        market_sell(position(), "reduce_only")
+    end
+end
+remembered_before = false
+function on_init() remembered_before = recall("bought") == true end
+"#;
+
+/// The simulated venue of a new process held nothing, whatever the account did: it refused to reduce
+/// a position that was carried over, so a strategy could not close it.
+#[test]
+fn a_position_that_is_carried_over_can_be_reduced() {
+    let place = Place::new(CLOSER, "20.0");
+    let holds = |status: &serde_json::Value| {
+        let position = status["positions"].as_array().and_then(|all| all.first());
+        let quantity = position.and_then(|own| own["quantity"].as_str());
+        quantity.is_some_and(|text| text.contains(|c| ('1'..='9').contains(&c)))
+    };
+    let mut server = place.start();
+    server.wait_until(holds);
+    assert_eq!(server.stop("-TERM"), Some(0));
+    let mut server = place.start();
+    server.wait_until(|status| !holds(status));
+    assert_eq!(server.stop("-TERM"), Some(0));
+}
+
 #[test]
 fn two_servers_do_not_share_a_folder() {
     let place = Place::new(TRADER, "10.0");

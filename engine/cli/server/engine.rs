@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tercel_core::{Engine, Instrument, Nanos, StrategyId};
+use tercel_core::{AccountId, Engine, Instrument, InstrumentId, Nanos, StrategyId};
 use tercel_runtime::{
     BeginError, Clock, Control, Durable, Ending, EngineThread, EventLoop, Feed, FeedOptions,
     JournalRecorder, LoopOptions, MarketSource, Overflow, PaperPort, Parts, Port, RecorderOptions,
@@ -228,8 +228,17 @@ impl Body {
     /// Takes the simulated venue as its port.
     pub(super) fn on_paper(self) -> (Loop, PaperPort) {
         let lost = lost_orders(&self.beginning);
-        let Self { file, venue, beginning, versions, intents_per_call, recorder, notices, .. } =
-            self;
+        let Self {
+            file, mut venue, beginning, versions, intents_per_call, recorder, notices, ..
+        } = self;
+        // The venue of this process holds what the account does, or it would refuse to reduce it.
+        for (account, id) in beginning.state.accounts.iter().zip((0..).map(AccountId)) {
+            for (position, instrument) in
+                account.scope.positions.iter().zip((0..).map(InstrumentId))
+            {
+                venue.set_position(id, instrument, position.qty);
+            }
+        }
         let port = PaperPort::new(venue).forgetting(lost);
         (Loop { file, beginning, versions, intents_per_call, recorder, notices }, port)
     }
