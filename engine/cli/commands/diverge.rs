@@ -28,7 +28,7 @@ use crate::server_config::ServerFile;
 /// differ.
 ///
 /// The run's strategies, with the versions, parameters, seeds, limits and commands that are recorded,
-/// trade the run's market again, against a simulated venue with the options of [venue]. Orders are
+/// trade the run's market again, against a simulated venue with the options of `[venue]`. Orders are
 /// paired by strategy, instrument, side, type and place in the sequence of those, as close in time as
 /// can be. A difference is what the run did, less what the simulation did.
 #[derive(Debug, ClapArgs)]
@@ -45,11 +45,11 @@ pub(crate) struct Args {
     run: String,
     #[command(flatten)]
     folder: DataFolder,
-    /// Latencies of the simulated venue: `configured` as in the run's [venue], `fitted` to what the
+    /// Latencies of the simulated venue: `configured` as in the run's `[venue]`, `fitted` to what the
     /// run's journal says, or a file such as --write-latencies writes.
     #[arg(long, value_name = "configured|fitted|FILE", default_value = "configured")]
     latencies: Latencies,
-    /// Write the latencies that the journal says, in the format of `latency_file` in [venue].
+    /// Write the latencies that the journal says, in the format of `latency_file` in `[venue]`.
     #[arg(long, value_name = "FILE")]
     write_latencies: Option<PathBuf>,
     /// Orders that were sent further apart than this many milliseconds are no pair.
