@@ -27,7 +27,7 @@ pub(crate) struct ExchangeSection {
 
     /// Where the key is.
     pub(crate) credentials: CredentialsFrom,
-    /// Beginning of the names of the environment variables or of the systemd credentials.
+    /// Beginning of the names of the environment variables, or name of the systemd credential.
     pub(crate) credentials_name: String,
     /// The file, where the key is in one.
     pub(crate) credentials_file: Option<PathBuf>,
