@@ -107,12 +107,6 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
         self.timer_at = self.timer_at.min(now.plus(TIMER_LAG_NS));
     }
 
-    /// Compares the venue's books with ours now.
-    pub fn reconcile(&mut self, now: Nanos, events: &mut Vec<Event>) {
-        self.gateway.reconcile(now, &mut self.told);
-        self.flush(now, events);
-    }
-
     /// Moves on with everything: reads, answers, keeps times. Appends what the engine is to know to
     /// `events` and returns how many messages and answers were handled.
     pub fn poll(&mut self, clock: &mut dyn FnMut() -> Nanos, events: &mut Vec<Event>) -> usize {

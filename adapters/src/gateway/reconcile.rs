@@ -7,9 +7,7 @@
 use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
-use tercel_core::{
-    AccountItem, AccountUpdate, AssetId, Event, InstrumentId, Nanos, Price, Quantity,
-};
+use tercel_core::{AccountItem, AccountUpdate, Event, InstrumentId, Nanos, Price, Quantity};
 
 use super::{DifferencePolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut, Purpose};
 use crate::client_id::OrderKey;
@@ -66,7 +64,7 @@ impl Gateway {
     }
 
     /// Compares the venue's books with ours now.
-    pub fn reconcile(&mut self, now: Nanos, out: &mut GatewayOut) {
+    fn reconcile(&mut self, now: Nanos, out: &mut GatewayOut) {
         let positions = (!self.options.has_positions).then(Vec::new);
         self.reconciliation.state = Some(Comparison {
             n_fills: self.ledger.n_fills,
@@ -228,7 +226,7 @@ impl Gateway {
         self.reconciliation.n_tries = 0;
         let mut n_differences = 0;
         for holding in state.holdings.iter().flatten() {
-            n_differences += usize::from(self.compare_holding(holding, now, out));
+            n_differences += usize::from(self.compare_holding(holding, out));
         }
         if self.options.has_positions {
             let positions = state.positions.unwrap_or_default();
@@ -244,7 +242,7 @@ impl Gateway {
         out.notices.push(GatewayNotice::Reconciled { n_orders, n_differences });
     }
 
-    fn compare_holding(&mut self, holding: &Holding, _now: Nanos, out: &mut GatewayOut) -> bool {
+    fn compare_holding(&mut self, holding: &Holding, out: &mut GatewayOut) -> bool {
         let Holding { asset, total: theirs, .. } = *holding;
         let ours = self.ledger.holding(asset);
         // Venues round to eight places; what differs less is their rounding of fees.
@@ -283,11 +281,5 @@ impl Gateway {
     fn tell(&self, item: AccountItem, out: &mut GatewayOut) {
         let update = AccountUpdate { account: self.account, item, last: true };
         out.events.push(Event::Account(update));
-    }
-
-    /// Returns what an account should hold by our reckoning, for a comparison by hand.
-    #[must_use]
-    pub fn expected(&self, asset: AssetId) -> Decimal {
-        self.ledger.holding(asset)
     }
 }

@@ -144,11 +144,6 @@ impl<T: Transport, C: CallDriver> MarketDriver<T, C> {
         std::mem::swap(&mut self.outbox.events, out);
     }
 
-    /// Measures the venue's clock anew: it has refused a time.
-    pub fn doubt_clock(&mut self, now: Nanos) {
-        self.meter.doubt(now);
-    }
-
     /// Returns when a poll is needed at the latest, if nothing arrives before.
     #[must_use]
     pub fn next_deadline(&self) -> Nanos {
