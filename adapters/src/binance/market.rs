@@ -220,6 +220,7 @@ impl MarketStream {
             return;
         }
         self.next_id += 1;
+        book.sync.resync();
         book.call = Some(id);
         book.retry_at = None;
         out.calls.push(Call {
@@ -388,12 +389,11 @@ impl Protocol for MarketStream {
                 text.extend_from_slice(format!("],\"id\":{id}}}").as_bytes());
             });
         }
-        // Quiet instruments may send nothing for long, so their snapshots are not left to the
-        // first increment. One that is too old by then is fetched again.
+        // The first increment asks for the snapshot below it. Quiet instruments may send none for
+        // long, so theirs are not left to it.
         for slot in 0..self.slots.len() {
             if let Some(book) = &mut self.slots[slot].book {
                 book.sync.reset();
-                book.sync.resync();
                 book.wait_ns = FIRST_RETRY_NS;
                 book.retry_at = Some(now.plus(FIRST_RETRY_NS));
             }
@@ -487,12 +487,11 @@ impl Protocol for MarketStream {
     fn resync(&mut self, instrument: InstrumentId, now: Nanos, out: &mut Outbox) {
         let slot = self.slots.iter().position(|slot| slot.instrument == instrument);
         let Some(slot) = slot else { return };
-        let Some(book) = &mut self.slots[slot].book else { return };
+        let Some(book) = &self.slots[slot].book else { return };
         // A snapshot that is under way or planned is the one that is wanted.
         if book.sync.is_waiting() && (book.call.is_some() || book.retry_at.is_some()) {
             return;
         }
-        book.sync.resync();
         self.ask_for_snapshot(slot, now, out);
     }
 }
