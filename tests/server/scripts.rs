@@ -67,6 +67,17 @@ fn an_order_is_traced_and_another_script_is_tried_on_the_same_market() {
     assert_eq!(links[0], "Timer", "{links:?}");
     assert!(has("risk approves") && has("Accepted") && has("filled"), "{links:?}");
     assert_eq!(place.tercel(&["trace", "latest", "T1-999999"]).status.code(), Some(2));
+    let placed = traced["links"].as_array().unwrap().iter();
+    let placed: Vec<_> = placed.filter(|link| !link["script_line"].is_null()).collect();
+    let own = &placed[0]["script_line"];
+    assert!(placed[0]["what"].as_str().unwrap().contains("risk approves"), "{traced}");
+    assert_eq!((&own["file"], &own["hook"]), (&json!("trader.luau"), &json!("on_timer")));
+    let line = usize::try_from(own["line"].as_u64().unwrap()).unwrap();
+    let text = TRADER.lines().nth(line - 1).unwrap();
+    assert!(text.contains("buy(") || text.contains("sell("), "line {line}: {text}");
+    assert_eq!(traced["lines_missing"], json!(null));
+    let plain = place.json(&["trace", "latest", "T1-1", "--json", "--no-lines"]);
+    assert_eq!(plain["links"][1]["script_line"], json!(null));
 
     let made = place.json(&["replay", "latest", "--set", "quantity=0.02", "--json"]);
     let orders = |n: usize| made[n]["orders"].as_u64().unwrap();

@@ -1,5 +1,6 @@
 //! `tercel replay`: executes a recorded run again.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -7,12 +8,12 @@ use std::time::Instant;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use tercel_core::Seq;
-use tercel_runtime::{Difference, Reexecution, placeholder};
-use tercel_script::{Language, Limits, Script};
+use tercel_runtime::{Difference, Reexecuted, Reexecution, ScriptPlace, placeholder};
+use tercel_script::{Hook, Language, Limits, Script};
 use tercel_store::StoreError;
 use tercel_store::journal::{JournalReader, Record};
 use tercel_store::market_tape::MarketTapeReader;
-use tercel_store::runs::RunCatalog;
+use tercel_store::runs::{RunCatalog, RunFolder};
 
 use super::backtest::assignment;
 use super::{print, print_json, what_if};
@@ -57,24 +58,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let script = args.script.as_deref().map(|path| load(path, limits)).transpose()?;
         return what_if::run(&folder, &journal, &file, script, &overrides, args.json);
     }
-    let tape = match MarketTapeReader::open(&folder.tape()) {
-        Ok(tape) => Some(tape),
-        // None was kept, or the run was cut off before its first block.
-        Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(crate::data::blame(error)),
-    };
-    let limits = |language| file.config.script.limits(language);
     let begun = Instant::now();
-    let done = Reexecution {
-        journal: &journal,
-        tape,
-        native: &|_| placeholder(),
-        limits: &limits,
-        intents_per_call: file.config.script.intents.unwrap_or(256),
-        until: args.until.map(Seq),
-    }
-    .run()
-    .or_input()?;
+    let until = args.until.map(Seq);
+    let done = again(&folder, &journal, &file, until, BTreeSet::new())?;
     let wall_s = begun.elapsed().as_secs_f64();
     let is_identical = done.difference.is_none();
     if args.json {
@@ -112,6 +98,34 @@ fn load(path: &Path, limits: impl Fn(Language) -> Limits) -> Outcome<Script> {
     Script::load(path, &limits(language)).or_input()
 }
 
+/// Executes a run again, and keeps what scripts did at the events of `noted`.
+pub(super) fn again(
+    folder: &RunFolder,
+    journal: &JournalReader,
+    file: &ServerFile,
+    until: Option<Seq>,
+    noted: BTreeSet<Seq>,
+) -> Outcome<Reexecuted> {
+    let tape = match MarketTapeReader::open(&folder.tape()) {
+        Ok(tape) => Some(tape),
+        // None was kept, or the run was cut off before its first block.
+        Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(crate::data::blame(error)),
+    };
+    let limits = |language| file.config.script.limits(language);
+    Reexecution {
+        journal,
+        tape,
+        native: &|_| placeholder(),
+        limits: &limits,
+        intents_per_call: file.config.script.intents.unwrap_or(256),
+        until,
+        noted,
+    }
+    .run()
+    .or_input()
+}
+
 /// Returns the configuration that a run was started with.
 pub(super) fn configuration(journal: &JournalReader) -> Outcome<ServerFile> {
     let first = journal.records().or_input()?.next().transpose().or_input()?;
@@ -128,18 +142,35 @@ fn to_json(difference: &Difference) -> serde_json::Value {
         "event": difference.event,
         "expected": difference.expected,
         "got": difference.got,
+        "script_line": difference.place.as_ref().map(place_json),
         "scripts": difference.scripts,
+    })
+}
+
+/// A place in a script, for machines.
+pub(super) fn place_json(place: &ScriptPlace) -> serde_json::Value {
+    json!({
+        "strategy": place.strategy.0,
+        "hook": place.hook.map(Hook::name),
+        "file": place.line.as_ref().map(|line| &line.file),
+        "line": place.line.as_ref().map(|line| line.line),
+        "is_begin": place.is_begin,
     })
 }
 
 fn to_text(difference: &Difference) -> String {
     format!(
-        "differs at event {}, at {}\n  event     {}\n  recorded  {}\n  now       {}\n  scripts   {}\n",
+        "differs at event {}, at {}\n  event     {}\n  recorded  {}\n  now       {}\n  \
+         line      {}\n  scripts   {}\n",
         difference.seq.0,
         crate::report::exact_moment(difference.now),
         difference.event,
         difference.expected,
         difference.got,
+        difference
+            .place
+            .as_ref()
+            .map_or_else(|| "none: no script wished it".to_owned(), ToString::to_string),
         difference.scripts.join(", ")
     )
 }

@@ -28,6 +28,7 @@ mod reexecution;
 mod replay_clock;
 mod resimulation;
 mod ring;
+mod script_lines;
 mod shadow;
 mod shards;
 mod source;
@@ -53,6 +54,7 @@ pub use reexecution::{Difference, Reexecuted, Reexecution, ReexecutionError, Tap
 pub use replay_clock::ReplayClock;
 pub use resimulation::{RecordedRun, ResimulationError, Simulated, Survey};
 pub use ring::{Receiver, RingCounters, RingStatus, Sender, ring};
+pub use script_lines::{ScriptPlace, script_places};
 pub use shadow::placeholder;
 pub use shards::{
     DealBy, DealError, Shard, Shards, ShardsHandle, ShardsRefused, ShardsStatus, deal,

@@ -1,7 +1,7 @@
 //! Versions of strategies on their way out of a journal.
 
 use tercel_core::Engine;
-use tercel_script::{Language, Limits};
+use tercel_script::{Language, Limits, LineNotes};
 use tercel_store::journal::Record;
 
 use crate::version::{Loaded, Version, VersionError};
@@ -44,10 +44,17 @@ impl<'a> Loads<'a> {
         Ok(())
     }
 
-    /// Lets them take over.
-    pub(crate) fn enter(&mut self, engine: &mut Engine, reload: bool) -> Result<(), BadLoad> {
+    /// Lets them take over, with notes of the lines of their intents.
+    pub(crate) fn enter(
+        &mut self,
+        engine: &mut Engine,
+        reload: bool,
+        notes: &LineNotes,
+    ) -> Result<(), BadLoad> {
         for (index, version) in self.waiting.drain(..) {
-            version.take_over(engine, reload).map_err(|error| BadLoad { index, error })?;
+            version
+                .take_over_noted(engine, reload, notes)
+                .map_err(|error| BadLoad { index, error })?;
         }
         Ok(())
     }

@@ -1,19 +1,20 @@
 //! Executing a recorded run again: the same scripts and engine over the same inputs must give the
 //! same effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 use tercel_core::{
     Command, Effect, Effects, Engine, Event, MarketEvent, Nanos, Seq, Strategy, StrategyId,
 };
-use tercel_script::{Language, Limits};
+use tercel_script::{Language, Limits, LineNotes, NotedCall};
 use tercel_store::StoreError;
 use tercel_store::journal::{CUT_OFF, Entry, JournalError, JournalReader, Record, RecordedEffect};
 use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::state::{self, StateError};
 
 use crate::loads::{BadLoad, Loads};
+use crate::script_lines::{ScriptPlace, last_hook, place_of};
 use crate::version::VersionError;
 
 /// A run's market data, read from the first event on.
@@ -54,6 +55,8 @@ pub struct Reexecution<'a, T = MarketTapeReader> {
     pub intents_per_call: usize,
     /// The last event that is executed; all of them if absent.
     pub until: Option<Seq>,
+    /// Events of which all calls of scripts are kept, with the lines of what they wished.
+    pub noted: BTreeSet<Seq>,
 }
 
 impl<T> std::fmt::Debug for Reexecution<'_, T> {
@@ -77,6 +80,8 @@ pub struct Reexecuted {
     pub difference: Option<Difference>,
     /// Why it stopped before the run's end, if it did without a difference.
     pub stopped: Option<String>,
+    /// The calls of scripts that were asked for.
+    pub noted: BTreeMap<Seq, Vec<NotedCall>>,
     /// The engine as the last event has left it.
     pub engine: Engine,
 }
@@ -94,6 +99,9 @@ pub struct Difference {
     pub expected: String,
     /// What came now.
     pub got: String,
+    /// Where a script wished what came now; if nothing came, the hook that ran last. None for a state,
+    /// and for what the engine does of its own accord.
+    pub place: Option<ScriptPlace>,
     /// The scripts that were running, by file name.
     pub scripts: Vec<String>,
 }
@@ -166,7 +174,8 @@ impl<T: TapeSource> Reexecution<'_, T> {
                 other => loads.take(index, &other)?,
             }
         };
-        loads.enter(&mut engine, false)?;
+        let notes = LineNotes::new();
+        loads.enter(&mut engine, false, &notes)?;
         let mut player = Player {
             engine,
             effects: Engine::effects(),
@@ -174,6 +183,8 @@ impl<T: TapeSource> Reexecution<'_, T> {
             hashes: hashes.into_iter().peekable(),
             now: Nanos(i64::MIN),
             out: Progress::default(),
+            notes,
+            noted: self.noted,
             until: self.until.unwrap_or(Seq(u64::MAX)),
         };
         player.check_state(None);
@@ -183,7 +194,7 @@ impl<T: TapeSource> Reexecution<'_, T> {
                 Record::Entry(entry) => {
                     if let Some(Event::Command(Command::Start(_))) = entry.event {
                         player.follow_to(Seq(entry.seq.0 - 1))?;
-                        loads.enter(&mut player.engine, true)?;
+                        loads.enter(&mut player.engine, true, &player.notes)?;
                     }
                     player.entry(&entry)?
                 }
@@ -225,6 +236,7 @@ impl<T: TapeSource> Reexecution<'_, T> {
             last_seq: out.last_seq,
             difference,
             stopped: out.stopped,
+            noted: out.noted,
             engine,
         })
     }
@@ -269,6 +281,7 @@ struct Progress {
     last_seq: Seq,
     difference: Option<Difference>,
     stopped: Option<String>,
+    noted: BTreeMap<Seq, Vec<NotedCall>>,
 }
 
 struct Player<T, I: Iterator<Item = (Seq, u64)>> {
@@ -279,6 +292,9 @@ struct Player<T, I: Iterator<Item = (Seq, u64)>> {
     hashes: Peekable<I>,
     now: Nanos,
     out: Progress,
+    /// The calls of scripts that the last event made.
+    notes: LineNotes,
+    noted: BTreeSet<Seq>,
     until: Seq,
 }
 
@@ -328,6 +344,7 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
         };
         self.now = now.unwrap_or(derived);
         self.effects.clear();
+        self.notes.clear();
         self.engine.handle(seq, self.now, event, &mut self.effects);
         self.out.last_seq = seq;
         self.out.n_events += 1;
@@ -336,6 +353,8 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
             && expected.iter().zip(got).all(|(recorded, effect)| is_same(recorded, effect));
         if !is_same {
             self.out.difference = Some(self.differs(event, expected));
+        } else if self.noted.contains(&seq) {
+            self.out.noted.insert(seq, self.notes.take());
         }
         if self.hashes.peek().is_some_and(|(at, _)| *at <= seq) {
             self.check_state(Some(event));
@@ -367,6 +386,7 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
                 event: event.map_or_else(|| "a recorded state".to_owned(), |e| format!("{e:?}")),
                 expected: format!("state {expected:016x}"),
                 got: format!("state {got:016x}"),
+                place: None,
                 scripts: Vec::new(),
             });
         }
@@ -376,6 +396,11 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
     fn differs(&self, event: &Event, expected: &[RecordedEffect]) -> Difference {
         let got = self.effects.as_slice();
         let n_same = expected.iter().zip(got).take_while(|(a, b)| is_same(a, b)).count();
+        let calls = self.notes.take();
+        let place = match got.get(..=n_same) {
+            Some(until) => place_of(&calls, until),
+            None => last_hook(&calls),
+        };
         let told = |effect: Option<String>| effect.unwrap_or_else(|| "nothing".to_owned());
         Difference {
             seq: self.out.last_seq,
@@ -383,6 +408,7 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
             event: format!("{event:?}"),
             expected: told(expected.get(n_same).map(|effect| format!("{effect:?}"))),
             got: told(got.get(n_same).map(|effect| format!("{effect:?}"))),
+            place,
             scripts: Vec::new(),
         }
     }

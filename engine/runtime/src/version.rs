@@ -8,7 +8,7 @@ use tercel_core::{
     StrategyPlace, Value,
 };
 use tercel_script::{
-    Binding, Language, Limits, ParamValues, Script, ScriptError, ScriptStrategy, Source,
+    Binding, Language, Limits, LineNotes, ParamValues, Script, ScriptError, ScriptStrategy, Source,
     StrategyBuild,
 };
 use tercel_store::journal::{Record, source_hash};
@@ -209,6 +209,23 @@ impl Version {
     pub fn take_over(&self, engine: &mut Engine, reload: bool) -> Result<(), VersionError> {
         let strategy = self.script.instantiate(self.binding(engine, reload)?)?;
         self.place(engine, self.wrap_up(strategy))?;
+        Ok(())
+    }
+
+    /// Does what [`Self::take_over`] does, with a strategy that notes the lines of its intents. Nothing
+    /// is put around it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::take_over`].
+    pub(crate) fn take_over_noted(
+        &self,
+        engine: &mut Engine,
+        reload: bool,
+        notes: &LineNotes,
+    ) -> Result<(), VersionError> {
+        let strategy = self.script.instantiate_noted(self.binding(engine, reload)?, notes)?;
+        self.place(engine, Box::new(strategy))?;
         Ok(())
     }
 

@@ -42,6 +42,7 @@ mod hook;
 mod host;
 mod language;
 mod limits;
+mod lines;
 mod luau;
 mod manifest;
 mod modules;
@@ -58,6 +59,7 @@ pub use error::ScriptError;
 pub use hook::{Hook, HookCall, Hooks, MAX_BOUND, Numbers};
 pub use language::Language;
 pub use limits::{Limits, StopSwitch};
+pub use lines::{LineNotes, NotedCall, NotedIntent, NotedStrategy, ScriptLine};
 pub use manifest::{
     BarLength, BarRequest, Manifest, ParamKind, ParamSpec, ParamValue, ParamValues, TimerSpec,
 };

@@ -2,7 +2,8 @@
 
 use tercel_core::StrategyFault;
 
-use crate::hook::{HookCall, Hooks};
+use crate::hook::{Hook, HookCall, Hooks};
+use crate::lines::ScriptLine;
 
 /// A virtual machine with one script in it.
 ///
@@ -24,6 +25,9 @@ pub trait ScriptRuntime {
     ///
     /// What the script raised or which bound it broke, with file and line.
     fn call(&mut self, call: &HookCall<'_>) -> Result<(), StrategyFault>;
+
+    /// Returns where a hook begins, if it is defined and the language tells.
+    fn line_of(&self, hook: Hook) -> Option<ScriptLine>;
 
     /// Does work that is better done between calls, such as collecting garbage. Cheap when there
     /// is none.

@@ -12,6 +12,7 @@ use crate::hook::Hooks;
 use crate::host::{Host, HostBinding, SharedHost};
 use crate::language::Language;
 use crate::limits::{Limits, StopSwitch};
+use crate::lines::{LineNotes, NotedStrategy};
 use crate::luau::{Bytecode, LuauBuilder};
 use crate::manifest::{Manifest, ParamValues};
 use crate::modules::Modules;
@@ -165,6 +166,29 @@ impl Script {
     ///
     /// If the binding does not fit the declaration.
     pub fn build(&self, binding: Binding) -> Result<StrategyBuild, ScriptError> {
+        self.begin_build(binding, false)
+    }
+
+    /// Builds the strategy as [`Self::instantiate`] does, with functions that note which line of the
+    /// script made which intent: for runs that are executed again. It decides what the other decides.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::instantiate`].
+    pub fn instantiate_noted(
+        &self,
+        binding: Binding,
+        notes: &LineNotes,
+    ) -> Result<NotedStrategy, ScriptError> {
+        let mut build = self.begin_build(binding, true)?;
+        Ok(NotedStrategy::new(whole(|| build.step())?, notes.clone()))
+    }
+
+    fn begin_build(
+        &self,
+        binding: Binding,
+        notes_lines: bool,
+    ) -> Result<StrategyBuild, ScriptError> {
         let labels = self.fit(&binding)?;
         let reload = binding.reload;
         let binding = HostBinding {
@@ -173,6 +197,7 @@ impl Script {
             labels,
             params: binding.params,
             seed: binding.seed,
+            notes_lines,
         };
         let (modules, bytecode) = (self.modules.clone(), self.bytecode.clone());
         let Begun { builder, host, stop, .. } =

@@ -7,6 +7,7 @@ use tercel_core::{
 use crate::hook::{Hook, HookCall, Hooks, Numbers};
 use crate::host::{Host, SharedHost};
 use crate::limits::StopSwitch;
+use crate::lines::ScriptLine;
 use crate::manifest::TimerSpec;
 use crate::runtime::ScriptRuntime;
 
@@ -45,6 +46,30 @@ impl ScriptStrategy {
         self.stop.clone()
     }
 
+    /// Returns the hook that an event calls, if the script defines it.
+    pub(crate) fn called_for(&self, event: &StrategyEvent<'_>) -> Option<Hook> {
+        let hook = match event {
+            StrategyEvent::Start if self.is_reload() => Hook::Reload,
+            StrategyEvent::Start => Hook::Init,
+            other => Host::hook_of(other)?,
+        };
+        self.hooks.contains(hook).then_some(hook)
+    }
+
+    /// Takes the lines that the last call's intents were made in, by the intents' places.
+    pub(crate) fn take_lines(&self) -> Vec<(usize, ScriptLine)> {
+        self.host.borrow_mut().take_lines()
+    }
+
+    /// Returns where a hook begins.
+    pub(crate) fn line_of(&self, hook: Hook) -> Option<ScriptLine> {
+        self.runtime.line_of(hook)
+    }
+
+    const fn is_reload(&self) -> bool {
+        self.reload && self.hooks.contains(Hook::Reload)
+    }
+
     fn start(&mut self, view: &View<'_>, intents: &mut Intents) -> Result<(), StrategyFault> {
         self.host.borrow_mut().learn(view);
         for timer in &self.timers {
@@ -66,7 +91,7 @@ impl ScriptStrategy {
                 line: 0,
             })?;
         }
-        if self.reload && self.hooks.contains(Hook::Reload) {
+        if self.is_reload() {
             let old_state = Host::memory(view);
             let call = HookCall::Reload { old_state: &old_state };
             return self.run(Hook::Reload, view, intents, |_, _| Some(call));

@@ -278,6 +278,7 @@ impl World<'_> {
             limits: &script_limits,
             intents_per_call: INTENTS,
             until: hole.map(|seq| Seq(seq.0 - 1)),
+            noted: BTreeSet::new(),
         }
         .run()
         .map_err(|error| Violation::new(Invariant::Replay, "a run", error.to_string()))?;

@@ -32,6 +32,7 @@ use crate::error::HostError;
 use crate::grid::Grid;
 use crate::language::Language;
 use crate::limits::{Limits, StopSwitch};
+use crate::lines::ScriptLine;
 use crate::manifest::{Manifest, ParamSpec, ParamValue, ParamValues};
 use crate::random::Random;
 use crate::tree::Tree;
@@ -71,6 +72,9 @@ pub(crate) struct Host {
     intents: Intents,
     /// Id that the next order had when the call began: tells the run and this call's own orders.
     first_order_id: ClientOrderId,
+    /// The lines that this call's intents were made in, with the intents' places; `None` unless they
+    /// are to be noted.
+    lines: Option<Vec<(usize, ScriptLine)>>,
     /// The first broken bound of the call.
     broken: Option<StrategyFault>,
     log_left: usize,
@@ -106,6 +110,8 @@ pub(crate) struct HostBinding {
     pub(crate) labels: Vec<String>,
     pub(crate) params: ParamValues,
     pub(crate) seed: u64,
+    /// Whether to note the lines that intents are made in.
+    pub(crate) notes_lines: bool,
 }
 
 impl Host {
@@ -144,6 +150,7 @@ impl Host {
             current_series: 0,
             intents: Intents::with_capacity(0),
             first_order_id: ClientOrderId::default(),
+            lines: binding.notes_lines.then(Vec::new),
             broken: None,
             log_left: limits.log_bytes,
             names: BTreeSet::new(),
@@ -196,6 +203,29 @@ impl Host {
             fault.file = file;
             fault.line = line;
         }
+    }
+
+    /// Returns whether the lines are noted that intents are made in. Never changes.
+    pub(crate) const fn notes_lines(&self) -> bool {
+        self.lines.is_some()
+    }
+
+    /// Returns how many intents the call has made so far.
+    pub(crate) fn n_intents(&self) -> usize {
+        self.intents.len()
+    }
+
+    /// Notes the line that made the intents from the `first` on.
+    pub(crate) fn note_line(&mut self, first: usize, file: &str, line: u32) {
+        let made = first..self.intents.len();
+        if let Some(lines) = &mut self.lines {
+            lines.extend(made.map(|n| (n, ScriptLine { file: file.to_owned(), line })));
+        }
+    }
+
+    /// Takes what was noted.
+    pub(crate) fn take_lines(&mut self) -> Vec<(usize, ScriptLine)> {
+        self.lines.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Returns the bound that the script has broken, if it has broken one.

@@ -6,7 +6,7 @@ use mlua::{BorrowedStr, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, Value, Variadi
 use tercel_core::{Side, Value as Kept};
 
 use super::convert::{tree_of, value_of};
-use super::raise;
+use super::{fault, raise};
 use crate::api;
 use crate::host::{BarField, Host, HostResult, OrderOptions, SharedHost, tree_of_kept};
 use crate::manifest::ParamValue;
@@ -77,6 +77,31 @@ impl Functions<'_> {
         let host = Rc::clone(self.host);
         let function = self.lua.create_function(move |lua, arguments: A| {
             let result = f(&mut host.borrow_mut(), arguments);
+            result.map_err(|error| raise(lua, &host, error))
+        })?;
+        self.lua.globals().raw_set(name, function)
+    }
+
+    /// Defines a function that makes intents. Only where lines are noted does it look for its own.
+    fn wish<A, R>(
+        &self,
+        name: &str,
+        f: impl Fn(&mut Host, A) -> HostResult<R> + 'static,
+    ) -> mlua::Result<()>
+    where
+        A: FromLuaMulti,
+        R: IntoLuaMulti,
+    {
+        if !self.host.borrow().notes_lines() {
+            return self.act(name, f);
+        }
+        let host = Rc::clone(self.host);
+        let function = self.lua.create_function(move |lua, arguments: A| {
+            let n_before = host.borrow().n_intents();
+            let result = f(&mut host.borrow_mut(), arguments);
+            if let Some((file, line)) = fault::place(lua) {
+                host.borrow_mut().note_line(n_before, &file, line);
+            }
             result.map_err(|error| raise(lua, &host, error))
         })?;
         self.lua.globals().raw_set(name, function)
@@ -179,18 +204,18 @@ impl Functions<'_> {
         for (side, limit, market) in
             [(Side::Buy, "buy", "market_buy"), (Side::Sell, "sell", "market_sell")]
         {
-            self.act(limit, move |host, (qty, price, options): (f64, f64, Value)| {
+            self.wish(limit, move |host, (qty, price, options): (f64, f64, Value)| {
                 host.place(side, qty, Some(price), &order_options(&options)?)
             })?;
-            self.act(market, move |host, (qty, options): (f64, Value)| {
+            self.wish(market, move |host, (qty, options): (f64, Value)| {
                 host.place(side, qty, None, &order_options(&options)?)
             })?;
         }
-        self.act("replace", |host, (id, price, qty): (f64, f64, f64)| {
+        self.wish("replace", |host, (id, price, qty): (f64, f64, f64)| {
             host.replace(id, price, qty)
         })?;
-        self.act("cancel", |host, id: f64| host.cancel(id))?;
-        self.act("cancel_all", |host, i: Instrument| host.cancel_all(i))?;
+        self.wish("cancel", |host, id: f64| host.cancel(id))?;
+        self.wish("cancel_all", |host, i: Instrument| host.cancel_all(i))?;
         self.read("n_open_orders", |host, i: Instrument| host.n_open_orders(i))?;
         self.read("open_orders", |host, i: Instrument| host.open_orders(i))?;
         self.read("order_status", |host, id: f64| host.order_status(id))?;
@@ -203,15 +228,15 @@ impl Functions<'_> {
 
     fn time(&self) -> mlua::Result<()> {
         self.read("now", |host, ()| host.now())?;
-        self.act("set_timer", |host, (name, ms, repeat): (BorrowedStr, f64, Option<bool>)| {
+        self.wish("set_timer", |host, (name, ms, repeat): (BorrowedStr, f64, Option<bool>)| {
             host.set_timer(&name, ms, repeat.unwrap_or(false))
         })?;
-        self.act("cancel_timer", |host, name: BorrowedStr| host.cancel_timer(&name))?;
+        self.wish("cancel_timer", |host, name: BorrowedStr| host.cancel_timer(&name))?;
         self.act("random", |host, ()| Ok(host.random()))
     }
 
     fn keeping(&self) -> mlua::Result<()> {
-        self.act("remember", |host, (key, value): (BorrowedStr, Value)| {
+        self.wish("remember", |host, (key, value): (BorrowedStr, Value)| {
             host.remember(&key, &tree_of(&value)?)
         })?;
         self.make("recall", |lua, host, key: BorrowedStr| match host.recall(&key) {
@@ -219,9 +244,9 @@ impl Functions<'_> {
             Ok(value) => Ok(Ok(value_of(lua, &tree_of_kept(&value))?)),
             Err(error) => Ok(Err(error)),
         })?;
-        self.act("log", |host, text: BorrowedStr| host.log(&text))?;
-        self.act("plot", |host, (series, value): (BorrowedStr, f64)| host.plot(&series, value))?;
-        self.act("mark", |host, (label, price): (BorrowedStr, f64)| host.mark(&label, price))
+        self.wish("log", |host, text: BorrowedStr| host.log(&text))?;
+        self.wish("plot", |host, (series, value): (BorrowedStr, f64)| host.plot(&series, value))?;
+        self.wish("mark", |host, (label, price): (BorrowedStr, f64)| host.mark(&label, price))
     }
 
     fn indicators(&self) -> mlua::Result<()> {

@@ -37,6 +37,7 @@ use crate::error::HostError;
 use crate::hook::{Hook, HookCall, Hooks, Numbers};
 use crate::host::SharedHost;
 use crate::limits::StopSwitch;
+use crate::lines::ScriptLine;
 use crate::runtime::ScriptRuntime;
 
 pub(crate) use build::{Bytecode, LuauBuilder};
@@ -89,6 +90,13 @@ impl ScriptRuntime for Luau {
             let begin = function.info().line_defined.and_then(|line| u32::try_from(line).ok());
             fault::of(&error, &self.file, begin.unwrap_or(1))
         })
+    }
+
+    fn line_of(&self, hook: Hook) -> Option<ScriptLine> {
+        let info = self.hooks[hook as usize].as_ref()?.info();
+        // A hook may be a function of a module.
+        let file = info.short_src.unwrap_or_else(|| self.file.clone());
+        Some(ScriptLine { file, line: u32::try_from(info.line_defined?).ok()? })
     }
 
     fn idle(&mut self) {

@@ -83,6 +83,27 @@ macro_rules! define {
     }};
 }
 
+/// Defines a function that makes intents. Only where lines are noted does it tell its own.
+macro_rules! wish {
+    ($self:ident, $name:expr, |$host:ident $(, $argument:ident)*| $body:expr) => {
+        if $self.host.borrow().notes_lines() {
+            let host = Rc::clone($self.host);
+            $self.engine.register_fn(
+                $name,
+                move |context: NativeCallContext<'_> $(, $argument: Dynamic)*| -> Answer {
+                    let body = |$host: &mut Host| -> HostResult<Dynamic> { $body };
+                    let n_before = host.borrow().n_intents();
+                    let result = body(&mut host.borrow_mut());
+                    note(&context, &host, n_before);
+                    result.map_err(|error| raise(&context, &host, error))
+                },
+            );
+        } else {
+            define!($self, $name, |$host $(, $argument)*| $body);
+        }
+    };
+}
+
 impl Functions<'_> {
     fn declaration(&mut self) {
         define!(self, "strategy", |host, table| {
@@ -212,33 +233,37 @@ impl Functions<'_> {
         for (side, limit, market) in
             [(Side::Buy, "buy", "market_buy"), (Side::Sell, "sell", "market_sell")]
         {
-            define!(self, limit, |host, qty, price| {
+            wish!(self, limit, |host, qty, price| {
                 let (qty, price) = (float(&qty, "qty")?, float(&price, "price")?);
                 host.place(side, qty, Some(price), &OrderOptions::default()).map(Dynamic::from)
             });
-            define!(self, limit, |host, qty, price, options| {
+            wish!(self, limit, |host, qty, price, options| {
                 let (qty, price) = (float(&qty, "qty")?, float(&price, "price")?);
                 host.place(side, qty, Some(price), &order_options(&options)?).map(Dynamic::from)
             });
-            define!(self, market, |host, qty| {
+            wish!(self, market, |host, qty| {
                 let options = OrderOptions::default();
                 host.place(side, float(&qty, "qty")?, None, &options).map(Dynamic::from)
             });
-            define!(self, market, |host, qty, options| {
+            wish!(self, market, |host, qty, options| {
                 let options = order_options(&options)?;
                 host.place(side, float(&qty, "qty")?, None, &options).map(Dynamic::from)
             });
         }
-        define!(self, "replace", |host, id, price, qty| {
+        wish!(self, "replace", |host, id, price, qty| {
             host.replace(float(&id, "id")?, float(&price, "price")?, float(&qty, "qty")?)?;
             Ok(Dynamic::UNIT)
         });
-        define!(self, "cancel", |host, id| {
+        wish!(self, "cancel", |host, id| {
             host.cancel(float(&id, "id")?)?;
             Ok(Dynamic::UNIT)
         });
-        self.of_instrument("cancel_all", |host, i| {
-            host.cancel_all(i)?;
+        wish!(self, "cancel_all", |host| {
+            host.cancel_all(None)?;
+            Ok(Dynamic::UNIT)
+        });
+        wish!(self, "cancel_all", |host, i| {
+            host.cancel_all(optional(&i, "instrument")?)?;
             Ok(Dynamic::UNIT)
         });
         self.of_instrument("n_open_orders", |host, i| host.n_open_orders(i).map(Dynamic::from));
@@ -261,17 +286,17 @@ impl Functions<'_> {
 
     fn time(&mut self) {
         define!(self, "now", |host| host.now().map(Dynamic::from));
-        define!(self, "set_timer", |host, name, ms| {
+        wish!(self, "set_timer", |host, name, ms| {
             host.set_timer(&text(&name, "name")?, float(&ms, "ms")?, false)?;
             Ok(Dynamic::UNIT)
         });
-        define!(self, "set_timer", |host, name, ms, repeat| {
+        wish!(self, "set_timer", |host, name, ms, repeat| {
             let again = repeat.as_bool();
             let again = again.map_err(|kind| HostError::wrong(format!("repeat is a {kind}")))?;
             host.set_timer(&text(&name, "name")?, float(&ms, "ms")?, again)?;
             Ok(Dynamic::UNIT)
         });
-        define!(self, "cancel_timer", |host, name| {
+        wish!(self, "cancel_timer", |host, name| {
             host.cancel_timer(&text(&name, "name")?)?;
             Ok(Dynamic::UNIT)
         });
@@ -279,7 +304,7 @@ impl Functions<'_> {
     }
 
     fn keeping(&mut self) {
-        define!(self, "remember", |host, key, value| {
+        wish!(self, "remember", |host, key, value| {
             host.remember(&text(&key, "key")?, &tree_of(&value)?)?;
             Ok(Dynamic::UNIT)
         });
@@ -289,23 +314,35 @@ impl Functions<'_> {
                 value => value_of(&tree_of_kept(&value)),
             })
         });
-        // Typed, because the logarithm has the same name.
-        let host = Rc::clone(self.host);
-        self.engine.register_fn(
-            "log",
-            move |context: NativeCallContext<'_>, text: ImmutableString| -> Answer {
-                let result = host.borrow_mut().log(&text);
-                result.map(|()| Dynamic::UNIT).map_err(|error| raise(&context, &host, error))
-            },
-        );
-        define!(self, "plot", |host, series, value| {
+        self.log();
+        wish!(self, "plot", |host, series, value| {
             host.plot(&text(&series, "series")?, float(&value, "value")?)?;
             Ok(Dynamic::UNIT)
         });
-        define!(self, "mark", |host, label, price| {
+        wish!(self, "mark", |host, label, price| {
             host.mark(&text(&label, "label")?, float(&price, "price")?)?;
             Ok(Dynamic::UNIT)
         });
+    }
+
+    /// Defines `log`. Typed, because the logarithm has the same name.
+    fn log(&mut self) {
+        let host = Rc::clone(self.host);
+        if self.host.borrow().notes_lines() {
+            let log = move |context: NativeCallContext<'_>, text: ImmutableString| -> Answer {
+                let n_before = host.borrow().n_intents();
+                let result = host.borrow_mut().log(&text);
+                note(&context, &host, n_before);
+                result.map(|()| Dynamic::UNIT).map_err(|error| raise(&context, &host, error))
+            };
+            self.engine.register_fn("log", log);
+        } else {
+            let log = move |context: NativeCallContext<'_>, text: ImmutableString| -> Answer {
+                let result = host.borrow_mut().log(&text);
+                result.map(|()| Dynamic::UNIT).map_err(|error| raise(&context, &host, error))
+            };
+            self.engine.register_fn("log", log);
+        }
     }
 
     fn indicators(&mut self) {
@@ -382,6 +419,15 @@ fn order_options(value: &Dynamic) -> HostResult<OrderOptions> {
         return OrderOptions::from_words(&words);
     }
     OrderOptions::from_tree(&tree_of(value)?)
+}
+
+/// Notes the line of a call that made intents, where lines are noted.
+fn note(context: &NativeCallContext<'_>, host: &SharedHost, n_before: usize) {
+    let line = context.call_position().line().and_then(|line| u32::try_from(line).ok());
+    let file = host.borrow().file().to_owned();
+    if let Some(line) = line {
+        host.borrow_mut().note_line(n_before, &file, line);
+    }
 }
 
 /// Turns an error of the host into one of the script, and notes where a bound was broken.

@@ -25,6 +25,7 @@ use tercel_core::{FaultKind, StrategyFault};
 
 use crate::hook::{Hook, HookCall, Hooks, Numbers};
 use crate::host::SharedHost;
+use crate::lines::ScriptLine;
 use crate::runtime::{Builder, ScriptRuntime};
 use crate::script::Parts;
 
@@ -43,6 +44,8 @@ pub(crate) struct Rhai {
     scope: Scope<'static>,
     state: Dynamic,
     hooks: Hooks,
+    /// Lines that the hooks begin in.
+    begins: [Option<u32>; Hook::ALL.len()],
     file: String,
     host: SharedHost,
 }
@@ -106,6 +109,7 @@ impl Builder for RhaiBuilder {
                     scope: Scope::new(),
                     state: std::mem::take(&mut self.state),
                     hooks,
+                    begins: Hook::ALL.map(|hook| begin(&self.parts.source.text, hook)),
                     file: file.clone(),
                     host: Rc::clone(host),
                 })));
@@ -157,6 +161,22 @@ impl ScriptRuntime for Rhai {
             fault
         })
     }
+
+    fn line_of(&self, hook: Hook) -> Option<ScriptLine> {
+        self.begins[hook as usize].map(|line| ScriptLine { file: self.file.clone(), line })
+    }
+}
+
+/// Returns the line in which a hook begins: the syntax tree does not tell, but functions are defined
+/// at the top level only.
+fn begin(text: &str, hook: Hook) -> Option<u32> {
+    let defines = |line: &str| {
+        let name = line.trim_start().strip_prefix("fn ").map(str::trim_start);
+        name.and_then(|rest| rest.strip_prefix(hook.name()))
+            .is_some_and(|rest| rest.trim_start().starts_with('('))
+    };
+    let place = text.lines().position(defines)?;
+    u32::try_from(place + 1).ok()
 }
 
 /// Returns an engine without anything harmful.
