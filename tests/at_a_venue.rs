@@ -2,24 +2,22 @@
 //! own books to compare with.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[expect(dead_code, reason = "the tests of other commands need more of it")]
+mod exchange;
 #[path = "server/rig.rs"]
 #[expect(dead_code, reason = "the tests of the server need more of it")]
 mod rig;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use exchange::{Exchange, KEY, SECRET};
 use rig::Place;
 use rust_decimal::Decimal;
 use serde_json::Value;
-
-const KEY: &str = "Kq7vX2mPw9ZrT4aLb8NcE1yHd6GsJfU3";
-const SECRET: &str = "Wz5oRkV0tQn3SxMiBg7YpCj2AeDlFh9u";
 
 const SCRIPT: &str = r#"
 strategy { name = "trader", timers = { beat = 40 } }
@@ -36,50 +34,6 @@ function on_timer(name)
     else buy(0.01, best - 50) end
 end
 "#;
-
-/// An exchange in a box, as a process.
-struct Exchange {
-    child: Child,
-    address: String,
-}
-
-impl Exchange {
-    fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tercel"))
-            .args(["exchange", "--venue", "binance", "--listen", "127.0.0.1:0"])
-            .args(["--symbols", "BTCUSDT", "--key", KEY, "--secret", SECRET])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).unwrap();
-        let control = ready["control"].as_str().unwrap();
-        let address = control.trim_start_matches("http://").trim_end_matches("/control");
-        Self { address: address.to_owned(), child }
-    }
-
-    /// What the exchange knows of the account.
-    fn books(&self) -> Value {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let request = "GET /control/books HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let body = text.split_once("\r\n\r\n").unwrap().1;
-        let mut books: Value = serde_json::from_str(body).unwrap();
-        books["spot"]["accounts"][KEY].take()
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        // Both fail if it has ended, which is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn place_at(exchange: &Exchange) -> Place {
     let place = Place::new(SCRIPT, "\"real\"");
@@ -138,7 +92,7 @@ fn holds(folder: &Path, text: &str) -> Vec<String> {
 /// twice, nothing was forgotten, and its key is nowhere but in its file.
 #[test]
 fn killed_again_and_again_it_agrees_with_the_venue() {
-    let exchange = Exchange::start();
+    let exchange = Exchange::start("BTCUSDT");
     let place = place_at(&exchange);
     for n in 0..6_u64 {
         let before = n_fills(&exchange);

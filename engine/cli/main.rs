@@ -15,6 +15,7 @@ mod report;
 mod script_log;
 mod server;
 mod server_config;
+mod signals;
 mod supervisor;
 mod timing;
 mod toml_file;
@@ -27,7 +28,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     backtest, bench, check, config as config_command, ctl, demo, diverge, doctor as doctor_command,
-    exchange, export, import, indicators, inspect, new, prune, recover, replay, run, runs,
+    exchange, export, import, indicators, inspect, new, prune, record, recover, replay, run, runs,
     simulate, top as top_command, trace, venues, verify,
 };
 
@@ -59,6 +60,7 @@ enum Command {
     Run(run::Args),
     Ctl(ctl::Args),
     Demo(demo::Args),
+    Record(record::Args),
     Recover(recover::Args),
     Replay(replay::Args),
     Simulate(simulate::Args),
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Simulate(args) => simulate::run(&args),

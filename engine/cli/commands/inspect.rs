@@ -80,6 +80,7 @@ fn to_json(found: &Inspection, reader: &Reader, with_book: bool) -> Value {
         "bars": found.n_bars,
         "book_orders": found.n_book_orders,
         "gaps": found.gaps,
+        "interruptions": found.interruptions,
         "crossed": found.crossed,
         "trades": trades(found.n_trades, volume),
         "first_at_ns": found.first_at.map(|at| at.0),
@@ -137,7 +138,10 @@ fn to_text(found: &Inspection, reader: &Reader, with_book: bool) -> String {
         found.n_bars,
         found.n_book_orders,
     );
-    text += &format!("faults {} gaps, {} crossed books\n", found.gaps, found.crossed);
+    text += &format!(
+        "faults {} gaps, {} interruptions, {} crossed books\n",
+        found.gaps, found.interruptions, found.crossed
+    );
     for instrument in &found.instruments {
         text += &format!(
             "\n{}: {} trades of {} in all\n",

@@ -15,6 +15,7 @@ pub(crate) mod indicators;
 pub(crate) mod inspect;
 pub(crate) mod new;
 pub(crate) mod prune;
+pub(crate) mod record;
 pub(crate) mod recover;
 pub(crate) mod replay;
 pub(crate) mod run;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use tercel_adapters::net::{
-    Backoff, BusySocket, Link, LinkOptions, MarketDriver, MarketSetup, OffsetMeter, RestClient,
-    ResyncHandle, TokioSocket, Transport,
+    BusySocket, Link, MarketDriver, OffsetMeter, RestClient, ResyncHandle, TokioSocket, Transport,
 };
 use tercel_adapters::{
     AccountDriver, AccountSetup, ClientIds, DifferencePolicy, Gateway, GatewayNotice,
@@ -21,7 +20,7 @@ use crate::exit::{Blame, Outcome};
 use crate::server_config::ServerFile;
 use crate::server_config::exchange::{EntryName, OnDifference, OnOrphan};
 use crate::server_config::sections::{Mode, Profile};
-use crate::venue::{VenueAccess, credentials, topics};
+use crate::venue::{VenueAccess, credentials, link_options, seed, topics};
 
 /// A venue that is followed, and the account on it that is traded.
 pub(super) struct Exchange {
@@ -128,25 +127,13 @@ fn dial_busy(exchange: &Exchange) -> impl Fn() -> BusySocket + Clone + Send + 's
     move || BusySocket::new(tls.clone())
 }
 
-fn link_options(seed: u64) -> LinkOptions {
-    LinkOptions { backoff: Backoff::default(), seed, ..LinkOptions::default() }
-}
-
 impl Exchange {
     /// Returns the market, over transports that `dial` makes.
     fn market<T: Transport>(
         &self,
         dial: impl Fn() -> T + Clone + Send + 'static,
     ) -> MarketDriver<T, RestClient> {
-        let setup = MarketSetup {
-            listing: &self.listing,
-            topics: &self.topics,
-            budget: self.access.limiter.address(),
-            clock: self.access.offset.clone(),
-            link: link_options(seed()),
-            quiet_ns: QUIET_NS,
-        };
-        MarketDriver::new(Arc::clone(&self.access.venue), &setup, self.access.client(), dial)
+        self.access.market(&self.listing, &self.topics, dial)
     }
 
     /// Returns the account, over transports that `dial` makes.
@@ -247,14 +234,6 @@ impl Exchange {
         feed.join();
         Ok(ending)
     }
-}
-
-/// A book that nothing was heard of for so long is fetched anew: it may be quiet, or mute.
-const QUIET_NS: i64 = 60 * Nanos::SECOND;
-
-/// Jitter has to differ between servers that were cut off together.
-fn seed() -> u64 {
-    now().0.unsigned_abs() ^ (u64::from(std::process::id()) << 40)
 }
 
 /// Returns what tells people of the account.

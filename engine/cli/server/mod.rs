@@ -34,6 +34,7 @@ use crate::logging;
 use crate::metrics;
 use crate::server_config::ServerFile;
 use crate::server_config::values::Listen;
+use crate::signals::Signals;
 use crate::supervisor::Supervisor;
 
 /// What the server's threads share.
@@ -161,26 +162,6 @@ fn serve_metrics(
     let own = Arc::clone(server);
     let source = move || own.status().map(|status| metrics::status::page_of(&status));
     metrics::endpoint::Endpoint::start(address, Arc::new(source))
-}
-
-/// The signals that ask a server to stop. A second one ends it at once.
-struct Signals(Arc<AtomicBool>);
-
-impl Signals {
-    fn catch() -> Outcome<Self> {
-        let flag = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            // In this order: the first signal finds the flag down, and raises it.
-            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
-                .or_machine()?;
-            signal_hook::flag::register(signal, Arc::clone(&flag)).or_machine()?;
-        }
-        Ok(Self(flag))
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
 }
 
 fn now() -> Nanos {

@@ -1,9 +1,13 @@
 //! Real venues as the configuration names them: their addresses, their listing, the key.
 
 mod access;
+mod args;
 mod credentials;
 mod listing;
+mod market;
 
 pub(crate) use self::access::VenueAccess;
+pub(crate) use self::args::{VenueArgs, span};
 pub(crate) use self::credentials::credentials;
 pub(crate) use self::listing::topics;
+pub(crate) use self::market::{link_options, seed};

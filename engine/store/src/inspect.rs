@@ -2,7 +2,8 @@
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    BookState, Event, Instrument, Level, MarketData, Nanos, OrderBook, Quantity, Side, StaleCause,
+    BookState, Event, Instrument, Level, LinkState, MarketData, Nanos, OrderBook, Quantity, Side,
+    StaleCause,
 };
 
 use crate::error::StoreError;
@@ -36,6 +37,9 @@ pub struct Inspection {
     pub last_at: Option<Nanos>,
     /// Lists that do not build on what came before.
     pub gaps: u64,
+    /// Times that an instrument's data went on after its link was down or had lost messages: marks that
+    /// whoever recorded it has left.
+    pub interruptions: u64,
     /// Complete books whose best bid was not below their best ask.
     pub crossed: u64,
     /// What each instrument has.
@@ -88,11 +92,21 @@ pub fn inspect(
         }
         progress(events.len());
         for event in &events {
+            if let Event::Link(link) = event
+                && link.state != LinkState::Up
+            {
+                for (walk, instrument) in walks.iter_mut().zip(&instruments) {
+                    let is_it = link.instrument.is_none_or(|id| id == instrument.id);
+                    walk.is_cut |= is_it && walk.has_begun && instrument.spec.venue == link.venue;
+                }
+            }
             if let Event::Market(market) = event {
                 let at = market.received_at;
                 found.first_at.get_or_insert(at);
                 found.last_at = Some(at);
                 let walk = &mut walks[market.instrument.index()];
+                walk.has_begun = true;
+                found.interruptions += u64::from(std::mem::take(&mut walk.is_cut));
                 walk.take(&market.data, until.is_none_or(|until| at <= until), &mut found);
             }
         }
@@ -115,6 +129,9 @@ struct Walk {
     book: OrderBook,
     n_trades: u64,
     traded: i128,
+    has_begun: bool,
+    /// Whether the link was lost since the last event.
+    is_cut: bool,
 }
 
 impl Walk {

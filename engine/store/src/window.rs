@@ -87,7 +87,7 @@ impl Window {
                 for (id, standing) in &mut self.before {
                     let venue = self.venues.get(id.index()).copied().unwrap_or_default();
                     if venue == link.venue && link.instrument.is_none_or(|other| other == *id) {
-                        standing.book.invalidate(StaleCause::Link);
+                        standing.invalidate();
                     }
                 }
             }
@@ -98,7 +98,7 @@ impl Window {
 
 /// One instrument's book and orders.
 #[derive(Debug, Default)]
-struct Standing {
+pub(crate) struct Standing {
     book: OrderBook,
     orders: HashMap<u64, Resting>,
     n_stamps: u64,
@@ -115,7 +115,8 @@ struct Resting {
 }
 
 impl Standing {
-    fn take(&mut self, data: &MarketData) {
+    /// Takes what changes the book.
+    pub(crate) fn take(&mut self, data: &MarketData) {
         match *data {
             MarketData::Clear { seq } => {
                 self.book.clear(seq);
@@ -172,8 +173,19 @@ impl Standing {
         }
     }
 
+    /// Notes that changes were lost.
+    pub(crate) fn invalidate(&mut self) {
+        self.book.invalidate(StaleCause::Link);
+    }
+
     /// Tells all that stands, as of `at`.
-    fn tell(self, at: Nanos, instrument: InstrumentId, venue: VenueId, out: &mut Vec<Event>) {
+    pub(crate) fn tell(
+        &self,
+        at: Nanos,
+        instrument: InstrumentId,
+        venue: VenueId,
+        out: &mut Vec<Event>,
+    ) {
         let mut push = |data| {
             out.push(Event::Market(MarketEvent {
                 venue_at: at,
@@ -183,11 +195,16 @@ impl Standing {
             }));
         };
         push(MarketData::Clear { seq: self.book.seq() });
-        let mut orders: Vec<_> = self.orders.into_iter().collect();
+        let mut orders: Vec<_> = self.orders.iter().collect();
         orders.sort_unstable_by_key(|(_, order)| order.stamp);
         let mut n_left = self.book.n_levels(Side::Buy) + self.book.n_levels(Side::Sell);
         let n_orders = orders.len();
-        for (n, (order_id, Resting { side, price, qty, .. })) in orders.into_iter().enumerate() {
+        if n_left == 0 && n_orders == 0 {
+            // An empty book is a book: its list has to end, too.
+            let (side, price, qty) = (Side::Buy, Price(0), Quantity::ZERO);
+            push(MarketData::Level { side, price, qty, last: true });
+        }
+        for (n, (&order_id, &Resting { side, price, qty, .. })) in orders.into_iter().enumerate() {
             let last = n_left == 0 && n + 1 == n_orders;
             let action = BookOrderAction::Add;
             push(MarketData::BookOrder { action, side, price, qty, order_id, last });

@@ -16,11 +16,13 @@
 //! without those before it. Its checksum covers its header fields too. A writer that dies leaves no
 //! index: the reader then finds the blocks by walking them, and says that the file ends too early.
 
+mod appender;
 mod codec;
 mod header;
 mod reader;
 mod writer;
 
+pub use appender::TapeAppender;
 pub use reader::TapeReader;
 pub(crate) use writer::BlockWriter;
 pub use writer::{TapeSummary, TapeWriter};

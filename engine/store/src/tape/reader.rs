@@ -121,6 +121,25 @@ impl TapeReader {
         &self.path
     }
 
+    /// Returns the blocks; of a wrapped tape those that were read so far.
+    pub(super) fn blocks(&self) -> &[BlockEntry] {
+        &self.index
+    }
+
+    /// Returns whether blocks say the number of their first event.
+    pub(super) const fn is_numbered(&self) -> bool {
+        self.is_numbered
+    }
+
+    /// Returns where the next block begins once all before it were read; of a wrapped tape, in what
+    /// is inside.
+    pub(super) fn position(&mut self) -> std::io::Result<u64> {
+        match &mut self.input {
+            Input::File(file) => file.stream_position(),
+            Input::Wrapped { offset, .. } => Ok(*offset),
+        }
+    }
+
     /// Returns what was noticed while reading.
     #[must_use]
     pub const fn report(&self) -> &Report {

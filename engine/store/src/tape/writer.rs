@@ -2,7 +2,7 @@
 //! blocks that any tape is made of.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tercel_core::Event;
@@ -158,6 +158,26 @@ impl BlockWriter {
         })
     }
 
+    /// Goes on with an unnumbered tape whose blocks end at `offset`, where nothing follows.
+    pub(super) fn resume(
+        mut file: File,
+        path: &Path,
+        offset: u64,
+        index: Vec<BlockEntry>,
+    ) -> Result<Self, StoreError> {
+        file.seek(SeekFrom::Start(offset)).map_err(|error| StoreError::io(path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::with_capacity(1 << 18, file),
+            is_numbered: false,
+            offset,
+            payload: Vec::new(),
+            n_events: index.iter().map(|entry| u64::from(entry.n_events)).sum(),
+            last_at: index.last().map_or(i64::MIN, |entry| entry.last),
+            index,
+        })
+    }
+
     /// Writes a block, at most [`BLOCK_EVENTS`] events of which the first has this number.
     pub(crate) fn write(&mut self, number: u64, events: &[Event]) -> Result<(), StoreError> {
         self.payload.clear();
@@ -195,6 +215,11 @@ impl BlockWriter {
     /// Returns the bytes written so far.
     pub(crate) const fn n_bytes(&self) -> u64 {
         self.offset
+    }
+
+    /// Returns the events written so far.
+    pub(crate) const fn n_events(&self) -> u64 {
+        self.n_events
     }
 
     /// Gives the operating system what was written.
