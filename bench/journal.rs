@@ -12,9 +12,10 @@ use tercel_core::{
     MarketData, MarketEvent, Nanos, Notice, Price, Quantity, ReportKind, Role, Seq, Side,
     StrategyId,
 };
+use tercel_runtime::{Clock, UtcClock};
 use tercel_store::Metadata;
 use tercel_store::journal::{
-    Journal, JournalError, JournalOptions, JournalReader, RunStart, codec,
+    Journal, JournalError, JournalOptions, JournalReader, Record, RunStart, Sent, codec,
 };
 use tercel_store::market_tape::{MarketTape, MarketTapeOptions};
 
@@ -92,7 +93,45 @@ fn hot_side(c: &mut Criterion) {
             spent
         });
     });
+    let mut n_sent = 0;
+    group.bench_function("hand over when a request left", |b| {
+        b.iter_custom(|n| {
+            let mut spent = Duration::ZERO;
+            let mut left = n;
+            while left > 0 {
+                let batch = left.min(1_000_000);
+                let began = Instant::now();
+                for _ in 0..batch {
+                    n_sent += 1;
+                    let sent = sent(n_sent);
+                    while let Err(error) = journal.record(&Record::Sent(sent)) {
+                        assert!(matches!(error, JournalError::Full { .. }), "{error}");
+                        let n = journal.n_records();
+                        journal.wait_durable(n, Duration::MAX).expect("the disk works");
+                    }
+                }
+                spent += began.elapsed();
+                journal.wait_durable(journal.n_records(), Duration::MAX).expect("the disk works");
+                left -= batch;
+            }
+            spent
+        });
+    });
+    let mut clock = UtcClock::system();
+    group.bench_function("look at the clock", |b| b.iter(|| black_box(clock.now())));
     group.finish();
+}
+
+/// When the `n`th request left.
+fn sent(n: u64) -> Sent {
+    Sent {
+        seq: Seq(n),
+        order: ClientOrderId::new(12, n),
+        taken_at: Nanos(1_760_000_000_000_400_000),
+        decided_ns: 1_950,
+        recorded_ns: 2_020,
+        sent_ns: 9_300,
+    }
 }
 
 fn disk_side(c: &mut Criterion) {

@@ -88,6 +88,40 @@ fn holds(folder: &Path, text: &str) -> Vec<String> {
     found
 }
 
+/// An order is followed from the message that caused it to its fill, hop by hop.
+#[test]
+fn the_hops_of_an_order_are_told() {
+    let exchange = Exchange::start();
+    let place = place_at(&exchange);
+    let script = "strategy { name = \"once\" }\nlocal is_done = false\nlocal function enter()\n    \
+                  market_buy(0.01)\nend\nfunction on_book(bid)\n    if is_done or not bid then \
+                  return end\n    is_done = true\n    enter()\nend\n";
+    std::fs::write(place.script(), script).unwrap();
+    let mut server = place.start();
+    server.wait_until(|status| {
+        let all = status["positions"].as_array().unwrap();
+        all.first().is_some_and(|own| own["n_fills"].as_u64() > Some(0))
+    });
+    assert_eq!(server.stop("-TERM"), Some(0));
+    let traced = place.json(&["trace", "latest", "T1-1", "--json"]);
+    let links = traced["links"].as_array().unwrap();
+    let hops: Vec<_> = links.iter().map(|link| link["hop"].as_str().unwrap()).collect();
+    let begin = ["received", "taken", "decided", "recorded", "sent", "received", "taken"];
+    assert_eq!(hops.get(..begin.len()), Some(&begin[..]), "{traced:#}");
+    let times: Vec<_> =
+        links[..begin.len()].iter().map(|link| link["at_ns"].as_i64().unwrap()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    let own = &links[2]["script_line"];
+    assert_eq!((own["hook"].as_str(), own["line"].as_u64()), (Some("on_book"), Some(4)), "{own}");
+    let is_fill = |link: &Value| link["what"].as_str().unwrap().starts_with("filled");
+    assert!(links.iter().any(is_fill), "{traced:#}");
+    let text = place.tercel(&["trace", "latest", "T1-1"]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    println!("{text}");
+    assert!(text.contains("trader.luau:4 in on_book: strategy 0 places it"), "{text}");
+    assert!(text.contains("to the account's thread"), "{text}");
+}
+
 /// Killed at any moment and started again, the server ends with the venue's books: nothing was sent
 /// twice, nothing was forgotten, and its key is nowhere but in its file.
 #[test]

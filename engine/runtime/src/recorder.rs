@@ -1,7 +1,7 @@
 //! Where the loop writes down what went in and what came out, before anything of it is sent.
 
 use tercel_core::{Effect, Engine, Event, Nanos, OrderRequest, Seq};
-use tercel_store::journal::Record;
+use tercel_store::journal::{Record, Sent};
 
 /// Keeps what happens.
 ///
@@ -31,6 +31,17 @@ pub trait Recorder {
     ///
     /// As [`Self::record`].
     fn keep(&mut self, record: &Record) -> Result<(), RecordFailure>;
+
+    /// Returns whether it wants to know when requests leave: that takes three looks at the clock for each.
+    #[inline]
+    fn keeps_times(&self) -> bool {
+        false
+    }
+
+    /// Takes note of when a request left, if it can. Is told only where it wants to know.
+    fn sent(&mut self, sent: &Sent) {
+        let _ = sent;
+    }
 
     /// Returns whether a request that was recorded under this ticket may leave. Requests that may
     /// not wait, in order; cancels wait only for requests of the same order.

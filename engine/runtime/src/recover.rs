@@ -155,6 +155,7 @@ impl Recovered {
             Record::Entry(entry) => self.last_now = self.last_now.max(entry.now),
             // What is left says nothing of the state.
             Record::RunStarted { .. }
+            | Record::Sent(_)
             | Record::ScriptLoaded { .. }
             | Record::Params { .. }
             | Record::Limits { .. }

@@ -12,7 +12,7 @@ use tercel_runtime::{
     Recorder, SourceFailure, SourceState, Ticket,
 };
 use tercel_sim::VenuePort;
-use tercel_store::journal::Record;
+use tercel_store::journal::{Record, Sent};
 use tercel_store::market_tape::Taped;
 
 use crate::fuse::Fuse;
@@ -159,6 +159,16 @@ impl Recorder for Witness {
 
     fn keep(&mut self, record: &Record) -> Result<(), RecordFailure> {
         if self.desk.fuse.pass() { self.inner.keep(record) } else { Err(dead()) }
+    }
+
+    fn keeps_times(&self) -> bool {
+        self.inner.keeps_times()
+    }
+
+    fn sent(&mut self, sent: &Sent) {
+        if self.desk.fuse.is_alive() {
+            self.inner.sent(sent);
+        }
     }
 
     fn may_leave(&self, request: &OrderRequest, ticket: Ticket) -> bool {

@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 #[cfg(feature = "sabotage")]
 use tercel_core::sabotage;
 use tercel_core::{
-    Approved, Command, Effect, Event, ExecutionReport, Nanos, OrderRequest, RejectReason,
-    ReportKind, Scope, TradingState,
+    Approved, ClientOrderId, Command, Effect, Event, ExecutionReport, Nanos, OrderRequest,
+    RejectReason, ReportKind, Scope, Seq, TradingState,
 };
 use tercel_sim::Observer;
+use tercel_store::journal::Sent;
 
 use super::EventLoop;
 use crate::clock::Clock;
@@ -34,6 +35,32 @@ pub(super) struct Gate {
 struct Held {
     ticket: Ticket,
     request: Approved<OrderRequest>,
+    stamps: Option<Stamps>,
+}
+
+/// When what happened to an event on its way to a request; known where the recorder wants to know.
+#[derive(Clone, Copy, Debug)]
+struct Stamps {
+    seq: Seq,
+    taken_at: Nanos,
+    decided_at: Nanos,
+    recorded_at: Nanos,
+}
+
+impl Stamps {
+    /// Returns what is recorded of a request that left at `sent_at`.
+    fn sent(&self, order: ClientOrderId, sent_at: Nanos) -> Sent {
+        // The loop's time may be held ahead of its clock.
+        let since = |at: Nanos| u64::try_from(at.since(self.taken_at)).unwrap_or(0);
+        Sent {
+            seq: self.seq,
+            order,
+            taken_at: self.taken_at,
+            decided_ns: since(self.decided_at),
+            recorded_ns: since(self.recorded_at),
+            sent_ns: since(sent_at),
+        }
+    }
 }
 
 impl Gate {
@@ -89,12 +116,12 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         while let Some(held) = self.gate.held.front()
             && self.parts.recorder.may_leave(&held.request, held.ticket)
         {
-            let request = held.request;
+            let (request, stamps) = (held.request, held.stamps);
             self.gate.held.pop_front();
             if self.is_killed(&request) {
                 self.take_back(&request);
             } else {
-                self.leave(request);
+                self.leave(request, stamps);
             }
         }
     }
@@ -132,6 +159,8 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         });
         let parts = &mut self.parts;
         parts.engine.handle(self.seq, self.now, event, &mut self.effects);
+        let decided_at = self.decided_at();
+        let parts = &mut self.parts;
         let recorded = parts.recorder.record(self.seq, self.now, event, self.effects.as_slice());
         let ticket = recorded.unwrap_or_else(|failure| {
             self.fail(failure);
@@ -141,16 +170,34 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             self.parts.observer.on_report(self.now, report, &self.parts.engine);
         }
         if !self.effects.is_empty() {
-            self.send(ticket);
+            self.send(ticket, decided_at);
         }
     }
 
+    /// Looks at the clock if there is something to send and somebody wants to know when it left. In a
+    /// replay nothing takes time.
+    #[inline]
+    fn decided_at(&mut self) -> Option<Nanos> {
+        let parts = &mut self.parts;
+        let mut effects = self.effects.as_slice().iter();
+        let is_timed = effects.any(|effect| matches!(effect, Effect::Send(_)))
+            && parts.recorder.keeps_times()
+            && !parts.clock.is_replay();
+        is_timed.then(|| parts.clock.now())
+    }
+
     #[inline(never)]
-    fn send(&mut self, ticket: Ticket) {
+    fn send(&mut self, ticket: Ticket, decided_at: Option<Nanos>) {
+        let stamps = decided_at.map(|decided_at| Stamps {
+            seq: self.seq,
+            taken_at: self.time,
+            decided_at,
+            recorded_at: self.parts.clock.now(),
+        });
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.as_slice() {
             match effect {
-                Effect::Send(request) => self.request(*request, ticket),
+                Effect::Send(request) => self.request(*request, ticket, stamps),
                 Effect::Resync(instrument) => self.parts.port.resync(*instrument, self.time),
                 // For the record and for who watches.
                 Effect::Remember { .. }
@@ -165,28 +212,32 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         self.effects = effects;
     }
 
-    fn request(&mut self, request: Approved<OrderRequest>, ticket: Ticket) {
+    fn request(&mut self, request: Approved<OrderRequest>, ticket: Ticket, stamps: Option<Stamps>) {
         if self.gate.failure.is_some() {
             if let Some(cancel) = self.gate.keep_back(request) {
-                self.leave(cancel);
+                self.leave(cancel, stamps);
             }
             return;
         }
         let is_cancel = matches!(*request, OrderRequest::Cancel { .. });
         let may_leave = is_cancel || self.parts.recorder.may_leave(&request, ticket);
         if may_leave && !self.gate.is_holding(&request) {
-            self.leave(request);
+            self.leave(request, stamps);
         } else {
-            self.gate.held.push_back(Held { ticket, request });
+            self.gate.held.push_back(Held { ticket, request, stamps });
         }
     }
 
-    fn leave(&mut self, request: Approved<OrderRequest>) {
+    fn leave(&mut self, request: Approved<OrderRequest>, stamps: Option<Stamps>) {
         self.summary.n_requests += 1;
         self.parts.port.send(request, self.time);
         #[cfg(feature = "sabotage")]
         if sabotage::is_planted(sabotage::Bug::RequestIsSentTwice) {
             self.parts.port.send(request, self.time);
+        }
+        if let Some(stamps) = stamps {
+            let sent_at = self.parts.clock.now();
+            self.parts.recorder.sent(&stamps.sent(request.id(), sent_at));
         }
     }
 
@@ -196,7 +247,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         self.gate.failure = Some(failure);
         while let Some(held) = self.gate.held.pop_front() {
             if let Some(cancel) = self.gate.keep_back(held.request) {
-                self.leave(cancel);
+                self.leave(cancel, held.stamps);
             }
         }
     }

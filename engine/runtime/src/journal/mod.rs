@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use tercel_core::{Effect, Engine, Event, MarketData, Nanos, OrderRequest, Seq, StateCopy};
-use tercel_store::journal::{Journal, JournalError, Record};
+use tercel_store::journal::{Journal, JournalError, Record, Sent};
 
 use crate::clock::{SystemTimes, TimeSource};
 use crate::market_sink::MarketSink;
@@ -548,6 +548,20 @@ impl<M: MarketSink, T: TimeSource> Recorder for JournalRecorder<M, T> {
             }
             // Nothing waits: whoever asked is told that it was not recorded.
             Some(_) | None => Err(self.trouble_now()),
+        }
+    }
+
+    #[inline]
+    fn keeps_times(&self) -> bool {
+        true
+    }
+
+    fn sent(&mut self, sent: &Sent) {
+        if let (Some(journal), Phase::Working, true) =
+            (&mut self.journal, &self.phase, self.backlog.is_empty())
+        {
+            // When something left is worth less than that it did: what finds no room is lost.
+            let _lost = journal.record(&Record::Sent(*sent)).err();
         }
     }
 

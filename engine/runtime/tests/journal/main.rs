@@ -9,7 +9,7 @@ use tercel_core::{
     AccountId, Command, Effect, Effects, Event, OrderRequest, Scope, Seq, TradingState,
 };
 use tercel_runtime::{Durable, EndCause, RecorderOptions};
-use tercel_store::journal::{Entry, JournalOptions, JournalReader, Record};
+use tercel_store::journal::{Entry, JournalOptions, JournalReader, Record, Sent};
 use tercel_store::state;
 use tercel_testkit::DiskFaults;
 
@@ -76,6 +76,37 @@ fn everything_but_plain_market_data_is_journaled_and_the_run_is_sealed() {
     assert!(n_plain > 0, "some market data had no effects");
     let last = over.reader.records().unwrap().last().unwrap().unwrap().1;
     assert!(matches!(last, Record::RunEnded { reason, .. } if reason == "stopped"));
+}
+
+/// When requests left is on record: after their entries, in order of time, and of those that waited for
+/// the disk as well.
+#[test]
+fn it_is_recorded_when_each_request_left() {
+    let durable = Durable::Accounts(vec![AccountId(1)]);
+    let mut rig = Rig::new(RecorderOptions { durable, ..RecorderOptions::default() }, at_once());
+    for _ in 0..20 {
+        rig.quote_seen();
+    }
+    rig.until("all are sent", |status| status.n_requests == 40);
+    let over = rig.stop();
+    let records = || over.reader.records().unwrap().map(|record| record.unwrap().1);
+    let sent: Vec<Sent> = records()
+        .filter_map(|record| match record {
+            Record::Sent(sent) => Some(sent),
+            _ => None,
+        })
+        .collect();
+    let orders: Vec<_> = over.sent.iter().map(OrderRequest::id).collect();
+    assert_eq!(sent.iter().map(|sent| sent.order).collect::<Vec<_>>(), orders);
+    for own in &sent {
+        assert!(own.decided_ns <= own.recorded_ns && own.recorded_ns <= own.sent_ns, "{own:?}");
+        let entry = over.kept.iter().find(|kept| kept.seq == own.seq).unwrap();
+        let sends =
+            |effect: &Effect| matches!(effect, Effect::Send(request) if request.id() == own.order);
+        assert!(entry.effects.iter().any(sends), "{own:?} is of {entry:?}");
+        assert!(entry.now <= own.taken_at);
+    }
+    assert_complete(&over);
 }
 
 #[test]

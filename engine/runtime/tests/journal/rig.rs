@@ -16,7 +16,7 @@ use tercel_runtime::{
 };
 use tercel_sim::VenuePort;
 use tercel_store::journal::{
-    Journal, JournalMode, JournalOptions, JournalReader, Record, RunStart,
+    Journal, JournalMode, JournalOptions, JournalReader, Record, RunStart, Sent,
 };
 use tercel_testkit::{Disk, DiskFaults, account, engine_config, level, linear, strategy};
 
@@ -228,6 +228,14 @@ impl Recorder for Tee {
 
     fn keep(&mut self, record: &Record) -> Result<(), RecordFailure> {
         self.journal.keep(record)
+    }
+
+    fn keeps_times(&self) -> bool {
+        self.journal.keeps_times()
+    }
+
+    fn sent(&mut self, sent: &Sent) {
+        self.journal.sent(sent);
     }
 
     fn may_leave(&self, request: &OrderRequest, ticket: Ticket) -> bool {

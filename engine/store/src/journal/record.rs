@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tercel_core::{
-    Effect, Event, InstrumentId, Nanos, Notice, OrderRequest, RiskLimits, Scope, Seq, StrategyId,
-    Timer, Value,
+    ClientOrderId, Effect, Event, InstrumentId, Nanos, Notice, OrderRequest, RiskLimits, Scope,
+    Seq, StrategyId, Timer, Value,
 };
 
 use super::codec;
@@ -28,6 +28,8 @@ pub enum Record {
     },
     /// Something went into the engine.
     Entry(Entry),
+    /// A request left that an entry asked for.
+    Sent(Sent),
     /// A script was loaded, the first time or anew.
     ScriptLoaded {
         /// The strategy that it runs for.
@@ -115,6 +117,25 @@ pub struct Entry {
     pub event: Option<Event>,
     /// What came out.
     pub effects: Vec<RecordedEffect>,
+}
+
+/// When a request left: known only after its entry was handed over, so it is a record of its own, which
+/// a full ring or a failed disk may cost without further ado.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// The entry that asked for it.
+    pub seq: Seq,
+    /// The order that it is about.
+    pub order: ClientOrderId,
+    /// The loop's time of the event: when the clock was looked at before the events of its cycle.
+    pub taken_at: Nanos,
+    /// Nanoseconds from then until hook and risk checks were through, events of the cycle before this
+    /// one included.
+    pub decided_ns: u64,
+    /// Nanoseconds from then until the entry was handed to the journal.
+    pub recorded_ns: u64,
+    /// Nanoseconds from then until the port had taken the request.
+    pub sent_ns: u64,
 }
 
 /// An [`Effect`] as it was recorded.

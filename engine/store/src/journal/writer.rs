@@ -267,7 +267,8 @@ impl Journal {
         Ok(ticket)
     }
 
-    /// Hands over a script load, parameters, limits, a snapshot or a gap. Returns its ticket.
+    /// Hands over a script load, parameters, limits, a snapshot, a gap, or that a request was sent, which
+    /// no disk is woken for. Returns its ticket.
     ///
     /// # Errors
     ///
@@ -279,6 +280,7 @@ impl Journal {
             | Record::Limits { .. }
             | Record::Snapshot { .. }
             | Record::Gap { .. } => self.put(record),
+            Record::Sent(_) => self.put_quietly(record),
             Record::RunStarted { .. } => Err(JournalError::Misplaced { what: "a run's start" }),
             Record::Entry(_) => Err(JournalError::Misplaced { what: "an entry" }),
             Record::IdLease { .. } => Err(JournalError::Misplaced { what: "a lease" }),
@@ -394,12 +396,25 @@ impl Journal {
         self.hand_over()
     }
 
+    fn put_quietly(&mut self, record: &Record) -> Result<u64, JournalError> {
+        self.start_frame();
+        codec::encode(record, &mut self.frame);
+        self.push_frame()?;
+        self.n_records += 1;
+        Ok(self.n_records)
+    }
+
     fn start_frame(&mut self) {
         self.frame.clear();
         self.frame.extend_from_slice(&[0; 4]);
     }
 
     fn hand_over(&mut self) -> Result<u64, JournalError> {
+        self.push_frame()?;
+        Ok(self.handed_over())
+    }
+
+    fn push_frame(&mut self) -> Result<(), JournalError> {
         self.shared.check()?;
         let len = self.frame.len() - 4;
         let capacity = self.ring.buffer().capacity();
@@ -413,7 +428,7 @@ impl Journal {
                 return Err(JournalError::Full { capacity });
             }
         }
-        Ok(self.handed_over())
+        Ok(())
     }
 
     /// Counts a record that was handed over. Returns its ticket.

@@ -19,8 +19,8 @@ use tercel_core::{Effect, Event, Nanos, Seq, StateImage};
 
 pub(crate) use self::wire::Input;
 pub use self::wire::Malformed;
-use self::wire::{Blob, Wire, put_bytes};
-use super::record::{Entry, Record, RecordedEffect};
+use self::wire::{Blob, Wire, put_bytes, wire_struct};
+use super::record::{Entry, Record, RecordedEffect, Sent};
 
 const RUN_STARTED: u8 = 0;
 const ENTRY: u8 = 1;
@@ -31,6 +31,7 @@ const ID_LEASE: u8 = 5;
 const SNAPSHOT: u8 = 6;
 const GAP: u8 = 7;
 const RUN_ENDED: u8 = 8;
+const SENT: u8 = 9;
 
 /// Appends the bytes of what went into the engine and what came out.
 ///
@@ -72,6 +73,10 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
             now.put(out);
             event::put_event(event.as_ref(), out);
             effects.put(out);
+        }
+        Record::Sent(sent) => {
+            out.push(SENT);
+            sent.put(out);
         }
         Record::ScriptLoaded { strategy, name, hash, source, modules, instruments, seed } => {
             out.push(SCRIPT_LOADED);
@@ -121,6 +126,8 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
     }
 }
 
+wire_struct!(Sent { seq, order, taken_at, decided_ns, recorded_ns, sent_ns });
+
 /// What the head of a journal takes note of in a record.
 pub(super) enum Kind {
     RunStarted,
@@ -142,7 +149,7 @@ pub(super) fn kind(record: &[u8]) -> Result<Kind, Malformed> {
             Kind::IdLease(from..to)
         }
         SNAPSHOT => Kind::Snapshot,
-        SCRIPT_LOADED | PARAMS | LIMITS | GAP => Kind::Other,
+        SCRIPT_LOADED | PARAMS | LIMITS | GAP | SENT => Kind::Other,
         RUN_ENDED => Kind::RunEnded,
         _ => return Err(input.malformed("no such record")),
     })
@@ -202,6 +209,7 @@ fn take_record(input: &mut Input<'_>) -> Result<Record, Malformed> {
             instruments: Wire::take(input)?,
             seed: Wire::take(input)?,
         },
+        SENT => Record::Sent(Wire::take(input)?),
         PARAMS => Record::Params { strategy: Wire::take(input)?, values: Wire::take(input)? },
         LIMITS => Record::Limits { scope: Wire::take(input)?, limits: Wire::take(input)? },
         ID_LEASE => Record::IdLease { from: Wire::take(input)?, to: Wire::take(input)? },

@@ -173,7 +173,7 @@ impl Sample for Entry {
 
 impl Sample for Record {
     fn sample(random: &mut Random) -> Self {
-        match random.index(12) {
+        match random.index(13) {
             0 => Self::RunStarted {
                 run: Sample::sample(random),
                 at: Sample::sample(random),
@@ -209,6 +209,7 @@ impl Sample for Record {
                 state_hash: Sample::sample(random),
                 reason: Sample::sample(random),
             },
+            8 => Self::Sent(Sample::sample(random)),
             _ => Self::Entry(Sample::sample(random)),
         }
     }

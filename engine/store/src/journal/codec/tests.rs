@@ -107,7 +107,7 @@ fn samples_reach_every_variant() {
     let mut random = Random::new(2);
     let records: BTreeSet<u8> =
         (0..1_000).map(|_| bytes_of(&Record::sample(&mut random))[0]).collect();
-    assert_eq!(records, (RUN_STARTED..=RUN_ENDED).collect());
+    assert_eq!(records, (RUN_STARTED..=SENT).collect());
 }
 
 #[test]
@@ -145,6 +145,19 @@ fn bytes_are_these() {
             bytes: vec![1, 2],
         },
         expect!["06 fa 00 00 01 ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff 03 02 01 02"],
+    );
+    let order = ClientOrderId::new(0, 9);
+    let sent = Sent {
+        seq: Seq(5),
+        order,
+        taken_at: Nanos(256),
+        decided_ns: 800,
+        recorded_ns: 900,
+        sent_ns: 66_000,
+    };
+    check(
+        &Record::Sent(sent),
+        expect!["09 05 09 00 01 00 00 00 00 00 00 f9 20 03 f9 84 03 fa d0 01 01"],
     );
     let spec = OrderSpec::limit(InstrumentId(3), Side::Sell, Price(-1), Quantity(300));
     let request = OrderRequest::New {

@@ -60,7 +60,8 @@ impl Ledger {
                     self.snapshot(*seq, &state, files)?;
                 }
             }
-            Record::ScriptLoaded { .. }
+            Record::Sent(_)
+            | Record::ScriptLoaded { .. }
             | Record::Params { .. }
             | Record::Limits { .. }
             | Record::IdLease { .. }
