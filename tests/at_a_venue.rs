@@ -91,7 +91,7 @@ fn holds(folder: &Path, text: &str) -> Vec<String> {
 /// An order is followed from the message that caused it to its fill, hop by hop.
 #[test]
 fn the_hops_of_an_order_are_told() {
-    let exchange = Exchange::start();
+    let exchange = Exchange::start("BTCUSDT");
     let place = place_at(&exchange);
     let script = "strategy { name = \"once\" }\nlocal is_done = false\nlocal function enter()\n    \
                   market_buy(0.01)\nend\nfunction on_book(bid)\n    if is_done or not bid then \
