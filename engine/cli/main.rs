@@ -28,8 +28,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     backtest, bench, check, config as config_command, ctl, demo, diverge, doctor as doctor_command,
-    exchange, export, import, indicators, inspect, new, prune, record, recover, replay, run, runs,
-    simulate, top as top_command, trace, venues, verify,
+    download, exchange, export, import, indicators, inspect, new, prune, record, recover, replay,
+    run, runs, simulate, top as top_command, trace, venues, verify,
 };
 
 /// A low-latency trading engine whose strategies are scripts.
@@ -61,6 +61,7 @@ enum Command {
     Ctl(ctl::Args),
     Demo(demo::Args),
     Record(record::Args),
+    Download(download::Args),
     Recover(recover::Args),
     Replay(replay::Args),
     Simulate(simulate::Args),
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Download(args) => download::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Replay(args) => replay::run(&args),

@@ -17,9 +17,14 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn start(symbols: &str) -> Self {
+        Self::start_with(symbols, &[])
+    }
+
+    pub(crate) fn start_with(symbols: &str, more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tercel"))
             .args(["exchange", "--venue", "binance", "--listen", "127.0.0.1:0"])
             .args(["--symbols", symbols, "--key", KEY, "--secret", SECRET])
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -8,6 +8,7 @@ pub(crate) mod ctl;
 pub(crate) mod demo;
 pub(crate) mod diverge;
 pub(crate) mod doctor;
+pub(crate) mod download;
 pub(crate) mod exchange;
 pub(crate) mod export;
 pub(crate) mod import;

@@ -98,7 +98,7 @@ fn wait(client: &mut RestClient, clock: &mut UtcClock) -> Option<Returned> {
 }
 
 /// Says why an answer is none, without what was asked.
-fn refusal(answer: &Returned) -> String {
+pub(crate) fn refusal(answer: &Returned) -> String {
     match &answer.outcome {
         ReturnedOutcome::Answered { status, body, .. } => {
             let text = String::from_utf8_lossy(body);

@@ -6,7 +6,7 @@ mod credentials;
 mod listing;
 mod market;
 
-pub(crate) use self::access::VenueAccess;
+pub(crate) use self::access::{VenueAccess, refusal};
 pub(crate) use self::args::{VenueArgs, span};
 pub(crate) use self::credentials::credentials;
 pub(crate) use self::listing::topics;

@@ -1,17 +1,14 @@
 //! What a recording has so far, for people.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tercel_adapters::net::LinkCounters;
 use tercel_core::{Event, LinkState, MarketData};
 
 use super::writer::Progress;
-use crate::report::exact_moment;
-use tercel_runtime::{Clock, UtcClock};
+use crate::progress::StatusLine;
 
 /// What was written, by kind.
 #[derive(Clone, Debug, Default)]
@@ -114,65 +111,42 @@ pub(super) fn summary(counts: &Counts, links: &Links) -> String {
     )
 }
 
-/// A line that changes on a terminal, a line now and then elsewhere, on standard error.
+/// Says how a recording stands, and how fast it grows.
 pub(super) struct Screen {
-    line: Option<ProgressBar>,
-    is_quiet: bool,
-    every: Duration,
+    line: StatusLine,
     told_at: Instant,
     n_told: u64,
 }
 
 impl Screen {
     pub(super) fn new(is_quiet: bool, every: Duration) -> Self {
-        let line = (!is_quiet && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::new_spinner();
-            let style = ProgressStyle::with_template("{spinner} {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            bar.set_style(style);
-            bar
-        });
-        Self { line, is_quiet, every, told_at: Instant::now(), n_told: 0 }
+        let line = StatusLine::new(is_quiet, every);
+        Self { line, told_at: Instant::now(), n_told: 0 }
     }
 
-    /// Tells how it stands, if it is time to.
+    /// Says how it stands, if it is time to.
     pub(super) fn show(&mut self, progress: impl FnOnce() -> Progress, links: &Links) {
-        let elapsed = self.told_at.elapsed();
-        if self.is_quiet || elapsed < self.every {
-            return;
-        }
-        self.told_at = Instant::now();
-        let Progress { tape, n_full_tapes, counts } = progress();
-        let (n_all, n_gaps) = (counts.n_market, counts.n_gaps);
-        let n_new = u128::from(n_all.saturating_sub(self.n_told));
-        let rate = n_new * 1_000 / elapsed.as_millis().max(1);
-        self.n_told = n_all;
-        let place = tape.map_or_else(
-            || "waiting for the venue".to_owned(),
-            |(path, n_bytes)| format!("{n_bytes} bytes in {}", path.display()),
-        );
-        let text = format!(
-            "{n_all} events, {rate}/s, {n_gaps} gaps, {} disconnects, {n_full_tapes} full tapes, \
-             {place}",
-            links.n_losses()
-        );
-        match &self.line {
-            Some(line) => {
-                line.set_message(text);
-                line.tick();
-            }
-            None => {
-                let mut at = exact_moment(UtcClock::system().now());
-                at.truncate("2026-01-01T00:00:00".len());
-                eprintln!("{at}Z  {text}");
-            }
-        }
+        let Self { line, told_at, n_told } = self;
+        line.show(|| {
+            let Progress { tape, n_full_tapes, counts } = progress();
+            let (n_all, n_gaps) = (counts.n_market, counts.n_gaps);
+            let n_new = u128::from(n_all.saturating_sub(*n_told));
+            let rate = n_new * 1_000 / told_at.elapsed().as_millis().max(1);
+            (*n_told, *told_at) = (n_all, Instant::now());
+            let place = tape.map_or_else(
+                || "waiting for the venue".to_owned(),
+                |(path, n_bytes)| format!("{n_bytes} bytes in {}", path.display()),
+            );
+            format!(
+                "{n_all} events, {rate}/s, {n_gaps} gaps, {} disconnects, {n_full_tapes} full tapes, \
+                 {place}",
+                links.n_losses()
+            )
+        });
     }
 
     /// Takes the line away.
-    pub(super) fn end(self) {
-        if let Some(line) = self.line {
-            line.finish_and_clear();
-        }
+    pub(super) fn end(&self) {
+        self.line.end();
     }
 }
