@@ -43,9 +43,16 @@ pub struct RunCatalog {
 /// process ends in any way.
 #[derive(Debug)]
 pub struct DataLock {
-    /// Locked while it is open.
-    _file: File,
+    file: File,
     data: PathBuf,
+}
+
+impl Drop for DataLock {
+    fn drop(&mut self) {
+        // Closing it is not enough: a process that is being started holds a copy for a moment. What
+        // cannot be unlocked is unlocked by being closed.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Where a run keeps its files.
@@ -107,7 +114,7 @@ impl RunCatalog {
             .open(&path)
             .map_err(io(&path))?;
         match file.try_lock() {
-            Ok(()) => Ok(DataLock { _file: file, data: self.data.clone() }),
+            Ok(()) => Ok(DataLock { file, data: self.data.clone() }),
             Err(fs::TryLockError::WouldBlock) => Err(RunsError::Locked { data: self.data.clone() }),
             Err(fs::TryLockError::Error(error)) => Err(io(&path)(error)),
         }
@@ -211,4 +218,23 @@ impl RunCatalog {
 /// Makes what a folder lists durable.
 fn sync(folder: &Path) -> Result<(), RunsError> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(io(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_given_up_is_free_whoever_has_a_copy_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = RunCatalog::open(folder.path());
+        let lock = catalog.lock().unwrap();
+        // What a process has between being forked and becoming another program.
+        let copy = lock.file.try_clone().unwrap();
+        assert!(matches!(catalog.lock(), Err(RunsError::Locked { .. })));
+        drop(lock);
+        let again = catalog.lock();
+        assert!(again.is_ok(), "{again:?}");
+        drop(copy);
+    }
 }
