@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use tercel_core::Seq;
-use tercel_runtime::{Difference, Reexecuted, Reexecution, ScriptPlace, placeholder};
+use tercel_runtime::{Difference, ReadAhead, Reexecuted, Reexecution, ScriptPlace, placeholder};
 use tercel_script::{Hook, Language, Limits, Script};
 use tercel_store::StoreError;
 use tercel_store::journal::{JournalReader, Record};
@@ -107,7 +107,10 @@ pub(super) fn again(
     noted: BTreeSet<Seq>,
 ) -> Outcome<Reexecuted> {
     let tape = match MarketTapeReader::open(&folder.tape()) {
-        Ok(tape) => Some(tape),
+        Ok(mut tape) => {
+            let items = std::iter::from_fn(move || tape.next_item().transpose());
+            Some(ReadAhead::new(items).or_machine()?)
+        }
         // None was kept, or the run was cut off before its first block.
         Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(crate::data::blame(error)),

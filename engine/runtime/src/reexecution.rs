@@ -14,6 +14,7 @@ use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::state::{self, StateError};
 
 use crate::loads::{BadLoad, Loads};
+use crate::read_ahead::ReadAhead;
 use crate::script_lines::{ScriptPlace, last_hook, place_of};
 use crate::version::VersionError;
 
@@ -33,6 +34,13 @@ impl TapeSource for MarketTapeReader {
     }
 }
 
+/// A tape that another thread reads.
+impl TapeSource for ReadAhead<Result<Taped, StoreError>> {
+    fn next_item(&mut self) -> Result<Option<Taped>, StoreError> {
+        self.next().transpose()
+    }
+}
+
 /// A tape in memory.
 impl TapeSource for std::vec::IntoIter<Taped> {
     fn next_item(&mut self) -> Result<Option<Taped>, StoreError> {
@@ -41,7 +49,7 @@ impl TapeSource for std::vec::IntoIter<Taped> {
 }
 
 /// What a run is executed again with.
-pub struct Reexecution<'a, T = MarketTapeReader> {
+pub struct Reexecution<'a, T> {
     /// The run's journal.
     pub journal: &'a JournalReader,
     /// Its market data; none for a run without a tape.
@@ -134,6 +142,9 @@ pub enum ReexecutionError {
         /// Why.
         error: StateError,
     },
+    /// There can be no thread that reads ahead.
+    #[error("a thread to read with: {0}")]
+    Thread(#[source] std::io::Error),
     /// There is no state to begin with.
     #[error("the run has no snapshot at its beginning: it was cut off before it began")]
     NeverBegan,
@@ -146,14 +157,10 @@ impl<T: TapeSource> Reexecution<'_, T> {
     ///
     /// If journal, tape or scripts cannot be read or do not fit each other.
     pub fn run(self) -> Result<Reexecuted, ReexecutionError> {
-        let mut hashes = BTreeMap::new();
-        for record in self.journal.records()? {
-            if let (_, Record::Snapshot { seq, state_hash, .. }) = record? {
-                hashes.insert(seq, state_hash);
-            }
-        }
+        let hashes = self.journal.state_hashes()?;
         let mut loads = Loads::new(self.limits);
-        let mut records = self.journal.records()?;
+        let mut records =
+            ReadAhead::new(self.journal.records()?).map_err(ReexecutionError::Thread)?;
         let mut engine = loop {
             let Some((index, record)) = records.next().transpose()? else {
                 return Err(ReexecutionError::NeverBegan);

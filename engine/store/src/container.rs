@@ -111,7 +111,7 @@ impl Member {
             let file = File::open(&self.path).map_err(io)?;
             Ok(Counted { inner: BufReader::with_capacity(BUFFER, file), n: Arc::clone(&consumed) })
         };
-        let inner: Box<dyn BufRead> = match self.container {
+        let inner: Box<dyn BufRead + Send> = match self.container {
             Container::Plain => Box::new(file()?),
             Container::Gzip => {
                 let decoder = flate2::bufread::MultiGzDecoder::new(file()?);
@@ -136,7 +136,7 @@ const BUFFER: usize = 1 << 16;
 /// The bytes inside a container.
 pub struct Unwrapped {
     path: PathBuf,
-    inner: Box<dyn BufRead>,
+    inner: Box<dyn BufRead + Send>,
     consumed: Arc<AtomicU64>,
 }
 

@@ -106,15 +106,17 @@ impl Block {
     }
 }
 
-/// Returns where the `n`th record of a block begins, going by the lengths alone.
-pub(super) fn place_in(bytes: &[u8], n: u64) -> Option<usize> {
+/// Returns the records of a block with where each begins, its length first. Goes by the lengths alone:
+/// ends where they lead out of the block, and looks at no hash.
+pub(super) fn unchecked(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = HASH_LEN;
-    for _ in 0..n {
-        let len = bytes.get(at..)?.first_chunk::<LENGTH_LEN>()?;
-        let len = usize::try_from(u32::from_le_bytes(*len)).ok()?;
-        at = at.checked_add(LENGTH_LEN + HASH_LEN)?.checked_add(len)?;
-    }
-    (at < bytes.len()).then_some(at)
+    std::iter::from_fn(move || {
+        let (len, rest) = bytes.get(at..)?.split_first_chunk::<LENGTH_LEN>()?;
+        let record = rest.get(..usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
+        let begin = at;
+        at += LENGTH_LEN + record.len() + HASH_LEN;
+        Some((begin, record))
+    })
 }
 
 /// A walk over the records of a block, which checks each hash on its way.

@@ -155,6 +155,17 @@ pub(super) fn kind(record: &[u8]) -> Result<Kind, Malformed> {
     })
 }
 
+/// Returns the last number that a snapshot's state includes and the state's hash; `None` for other
+/// records and for what is malformed.
+pub(super) fn state_hash(record: &[u8]) -> Option<(Seq, u64)> {
+    let mut input = Input::new(record);
+    if input.byte().ok()? != SNAPSHOT {
+        return None;
+    }
+    let (seq, Nanos(_)) = Wire::take(&mut input).ok()?;
+    Some((seq, Wire::take(&mut input).ok()?))
+}
+
 /// Appends a state's bytes.
 pub(crate) fn encode_state(image: &StateImage, out: &mut Vec<u8>) {
     image.put(out);
