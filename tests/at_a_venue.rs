@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use exchange::{Exchange, KEY, SECRET};
 use rig::Place;
 use rust_decimal::Decimal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SCRIPT: &str = r#"
 strategy { name = "trader", timers = { beat = 40 } }
@@ -35,14 +35,14 @@ function on_timer(name)
 end
 "#;
 
-fn place_at(exchange: &Exchange) -> Place {
-    let place = Place::new(SCRIPT, "\"real\"");
+fn place_at(exchange: &Exchange, script: &str, reconcile_every_s: u32) -> Place {
+    let place = Place::new(script, "\"real\"");
     let address = &exchange.address;
     let config = format!(
         "[run]\nmode = \"testnet\"\ndata = \"data\"\n[feed]\nkind = \"exchange\"\n[exchange]\n\
          environment = \"custom\"\nrest = \"http://{address}\"\nstreams = \"ws://{address}\"\n\
          private = \"ws://{address}\"\nsymbols = [\"BTCUSDT\"]\ncredentials = \"file\"\n\
-         credentials_file = \"venue.key\"\nreconcile_every_s = 2\n[journal]\n\
+         credentials_file = \"venue.key\"\nreconcile_every_s = {reconcile_every_s}\n[journal]\n\
          snapshot_every_entries = 200\n[metrics]\nlisten = \"off\"\n[log]\nlevel = \"debug\"\n\
          file = \"log/tercel.log\"\n[[strategy]]\nscript = \"trader.luau\"\n"
     );
@@ -92,7 +92,7 @@ fn holds(folder: &Path, text: &str) -> Vec<String> {
 #[test]
 fn the_hops_of_an_order_are_told() {
     let exchange = Exchange::start("BTCUSDT");
-    let place = place_at(&exchange);
+    let place = place_at(&exchange, SCRIPT, 2);
     let script = "strategy { name = \"once\" }\nlocal is_done = false\nlocal function enter()\n    \
                   market_buy(0.01)\nend\nfunction on_book(bid)\n    if is_done or not bid then \
                   return end\n    is_done = true\n    enter()\nend\n";
@@ -127,7 +127,7 @@ fn the_hops_of_an_order_are_told() {
 #[test]
 fn killed_again_and_again_it_agrees_with_the_venue() {
     let exchange = Exchange::start("BTCUSDT");
-    let place = place_at(&exchange);
+    let place = place_at(&exchange, SCRIPT, 2);
     for n in 0..6_u64 {
         let before = n_fills(&exchange);
         let server = place.start();
@@ -168,4 +168,137 @@ fn killed_again_and_again_it_agrees_with_the_venue() {
     let folder = place.path("");
     assert_eq!(holds(&folder, SECRET), Vec::<String>::new(), "the secret leaked");
     assert_eq!(holds(&folder, KEY), Vec::<String>::new(), "the key leaked");
+}
+
+/// Buys a little, leaves two orders far below the market, and then nothing more, ever.
+const QUIET: &str = r#"
+strategy { name = "trader", timers = { beat = 100 } }
+local n = 0
+function on_init() n = recall("n") or 0 end
+function on_timer(name)
+    local best = bid()
+    if not best then return end
+    if n == 0 then market_buy(0.01)
+    elseif n == 3 then buy(0.01, best - 3000)
+    elseif n == 6 then buy(0.02, best - 2000) end
+    if n < 10 then
+        n += 1
+        remember("n", n)
+    end
+end
+"#;
+
+fn sync(place: &Place, code: i32) -> Value {
+    let output = place.tercel(&["sync", "--json"]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{text} {errors}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// How many differences there are of each kind.
+fn kinds(found: &Value) -> BTreeMap<&str, usize> {
+    let mut kinds = BTreeMap::new();
+    for own in found["differences"].as_array().unwrap() {
+        *kinds.entry(own["kind"].as_str().unwrap()).or_insert(0) += 1;
+    }
+    kinds
+}
+
+/// What others did at the venue while no server ran is shown, all of it and nothing else; and a server
+/// that runs compares when it is asked to.
+#[test]
+fn what_was_done_by_hand_is_what_sync_shows() {
+    let exchange = Exchange::start("BTCUSDT");
+    let place = place_at(&exchange, QUIET, 3_600);
+    let refused = place.tercel(&["sync"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no run has begun"));
+    let mut server = place.start();
+    server.wait_until(|status| {
+        status["n_open_orders"] == 2 && status["positions"][0]["quantity"] == "0.01000"
+    });
+    // Until its journal is on the disk.
+    std::thread::sleep(Duration::from_millis(1_500));
+    server.kill();
+    let open = |books: &Value| -> Vec<Value> {
+        let orders = books["orders"].as_array().unwrap();
+        orders.iter().filter(|order| order["open"] == true).cloned().collect()
+    };
+    let before = exchange.books();
+    let found = sync(&place, 0);
+    assert_eq!((&found["by"], &found["equal"]), (&json!("journal"), &json!(true)), "{found:#}");
+    assert_eq!(exchange.books()["orders"], before["orders"], "asking changes nothing");
+
+    let ours = open(&before);
+    let of_price = |order: &Value| order["price"].as_str().unwrap().parse::<Decimal>().unwrap();
+    let lower = ours.iter().min_by_key(|order| of_price(order)).unwrap();
+    let upper = ours.iter().max_by_key(|order| of_price(order)).unwrap();
+    let lower_name = lower["client_id"].as_str().unwrap();
+    exchange.signed(
+        "DELETE",
+        "/api/v3/order",
+        &format!("symbol=BTCUSDT&origClientOrderId={lower_name}"),
+    );
+    let mut kinds_expected = BTreeMap::from([("open_order", 1)]);
+    assert_eq!(kinds(&sync(&place, 1)), kinds_expected);
+    // The crowd sells down to the other one.
+    let trade = json!({
+        "exchange": "spot", "symbol": "BTCUSDT", "side": "SELL", "price": upper["price"],
+        "quantity": "100000",
+    });
+    exchange.control("trade", &trade);
+    let filled = exchange.books()["fills"].as_array().unwrap().len()
+        - before["fills"].as_array().unwrap().len();
+    assert!(filled > 0, "it was reached");
+    kinds_expected = BTreeMap::from([("open_order", 2), ("fill", filled), ("balance", 2)]);
+    assert_eq!(kinds(&sync(&place, 1)), kinds_expected);
+    let foreign = exchange.signed(
+        "POST",
+        "/api/v3/order",
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.03&price=20000",
+    );
+    let bought = exchange.signed(
+        "POST",
+        "/api/v3/order",
+        "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.005&newOrderRespType=FULL",
+    );
+    let n_foreign = bought["fills"].as_array().unwrap().len();
+    kinds_expected.extend([("foreign_order", 1), ("foreign_fill", n_foreign)]);
+    let found = sync(&place, 1);
+    assert_eq!(kinds(&found), kinds_expected, "{found:#}");
+    let list = found["differences"].as_array().unwrap();
+    let of = |kind: &str| list.iter().filter(|own| own["kind"] == kind).collect::<Vec<_>>();
+    let said: Vec<_> = of("open_order").iter().map(|own| own["theirs"].clone()).collect();
+    assert!(said.contains(&json!("canceled with 0 filled")), "{said:?}");
+    assert!(said.contains(&json!("filled with 0.02 filled")), "{said:?}");
+    let number = foreign["orderId"].to_string();
+    assert!(of("foreign_order")[0]["about"].as_str().unwrap().contains(&number));
+    let books = exchange.books();
+    for own in of("balance") {
+        let asset = own["about"].as_str().unwrap();
+        let theirs: Decimal = own["theirs"].as_str().unwrap().parse().unwrap();
+        assert_eq!(theirs, books_hold(&books, asset), "{asset}");
+    }
+    let text = place.tercel(&["sync"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1 + list.len(), "{text}");
+
+    let mut server = place.start();
+    server.wait_until(|status| status["n_open_orders"] == 0);
+    let found = sync(&place, 1);
+    assert_eq!(found["by"], "server", "{found:#}");
+    let lines = found["lines"].to_string();
+    assert!(lines.contains("1 open orders of other origin"), "{lines}");
+    exchange.signed("DELETE", "/api/v3/order", &format!("symbol=BTCUSDT&orderId={number}"));
+    let found = sync(&place, 0);
+    assert_eq!((&found["equal"], &found["open_orders"]), (&json!(true), &json!(0)), "{found:#}");
+    exchange.control(
+        "deposit",
+        &json!({"exchange": "spot", "key": KEY, "asset": "USDT", "amount": "77"}),
+    );
+    let lines = sync(&place, 1)["lines"].to_string();
+    assert!(lines.contains("USDT: the venue holds"), "{lines}");
+    assert_eq!(sync(&place, 0)["equal"], true, "it was taken over");
+    assert_eq!(server.stop("-TERM"), Some(0));
 }

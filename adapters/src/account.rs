@@ -142,6 +142,14 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
         n
     }
 
+    /// Compares the venue's books with ours now; returns whether that is begun, for which the account
+    /// has to be connected. What comes out is told by notices and events.
+    pub fn reconcile(&mut self, now: Nanos, events: &mut Vec<Event>) -> bool {
+        let is_begun = self.gateway.reconcile_now(now, &mut self.told);
+        self.flush(now, events);
+        is_begun
+    }
+
     /// Returns whether something is under way that is worth waiting for at the end.
     #[must_use]
     pub fn is_busy(&self) -> bool {

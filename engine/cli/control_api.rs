@@ -53,10 +53,24 @@ pub(crate) enum Request {
         /// The beginning of its hash.
         hash: String,
     },
+    /// Compare the venue's books with ours now: a [`Comparison`].
+    Reconcile,
     /// Answer with notices as they come, one a line, until the client goes.
     Tail,
     /// Stop the strategies and end.
     Stop,
+}
+
+/// What came out when the venue's books were compared with ours.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Comparison {
+    /// Whether nothing differed.
+    pub(crate) is_equal: bool,
+    /// Open orders of ours at the venue.
+    pub(crate) n_orders: u64,
+    /// What was told meanwhile, the outcome last.
+    pub(crate) lines: Vec<String>,
 }
 
 /// What a request applies to.

@@ -46,6 +46,17 @@ impl Client {
         Ok(answer.result.unwrap_or_default())
     }
 
+    /// As [`Self::call`], for what may take the server half a minute.
+    pub(crate) fn call_slowly(&mut self, request: &Request) -> anyhow::Result<Value> {
+        let stream = self.connect()?;
+        stream.get_ref().set_read_timeout(Some(PATIENCE * 8))?;
+        self.stream = Some(stream);
+        let result = self.call(request);
+        // The next one is not to be waited for so long.
+        self.stream = None;
+        result
+    }
+
     fn connect(&self) -> anyhow::Result<BufReader<UnixStream>> {
         let stream = UnixStream::connect(&self.path)
             .with_context(|| format!("no server answers at {}", self.path.display()))?;

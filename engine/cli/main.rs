@@ -29,7 +29,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     backtest, bench, check, config as config_command, ctl, demo, diverge, doctor as doctor_command,
     download, exchange, export, import, indicators, inspect, new, prune, record, recover, replay,
-    run, runs, simulate, top as top_command, trace, venues, verify,
+    run, runs, simulate, sync, top as top_command, trace, venues, verify,
 };
 
 /// A low-latency trading engine whose strategies are scripts.
@@ -65,6 +65,7 @@ enum Command {
     Recover(recover::Args),
     Replay(replay::Args),
     Simulate(simulate::Args),
+    Sync(sync::Args),
     Trace(trace::Args),
     Diverge(diverge::Args),
     Doctor(doctor_command::Args),
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Sync(args) => sync::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Diverge(args) => diverge::run(&args),

@@ -3,8 +3,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
 
 use serde_json::Value;
+use tercel_adapters::{Credentials, Digest, Encoding, Signer};
 
 pub(crate) const KEY: &str = "Kq7vX2mPw9ZrT4aLb8NcE1yHd6GsJfU3";
 pub(crate) const SECRET: &str = "Wz5oRkV0tQn3SxMiBg7YpCj2AeDlFh9u";
@@ -55,6 +57,21 @@ impl Exchange {
 
     pub(crate) fn get(&self, path: &str) -> Value {
         self.call("GET", path, "", "")
+    }
+
+    /// Makes a call in the account's name, as anybody with its key can.
+    pub(crate) fn signed(&self, method: &str, path: &str, query: &str) -> Value {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let query = format!("{query}&timestamp={}", since.as_millis());
+        let secret = Credentials::new(KEY, SECRET).secret;
+        let signer = Signer::new(&secret, Digest::Sha256).unwrap();
+        let mut signature = Vec::new();
+        signer.sign(query.as_bytes(), Encoding::Hex, &mut signature);
+        let signature = String::from_utf8(signature).unwrap();
+        let path = format!("{path}?{query}&signature={signature}");
+        let answer = self.call(method, &path, &format!("X-MBX-APIKEY: {KEY}\r\n"), "");
+        assert!(answer["code"].is_null(), "{method} {path}: {answer}");
+        answer
     }
 
     pub(crate) fn control(&self, path: &str, body: &Value) -> Value {

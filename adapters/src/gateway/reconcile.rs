@@ -63,7 +63,16 @@ impl Gateway {
         self.reconcile(now, out);
     }
 
-    /// Compares the venue's books with ours now.
+    /// Compares the venue's books with ours now, whenever the next time would be; returns whether that
+    /// is begun: not while the account's stream is down. One under way begins anew.
+    pub fn reconcile_now(&mut self, now: Nanos, out: &mut GatewayOut) -> bool {
+        if self.is_online {
+            self.reconciliation.n_tries = 0;
+            self.reconcile(now, out);
+        }
+        self.is_online
+    }
+
     fn reconcile(&mut self, now: Nanos, out: &mut GatewayOut) {
         let positions = (!self.options.has_positions).then(Vec::new);
         self.reconciliation.state = Some(Comparison {

@@ -22,6 +22,7 @@ pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod simulate;
+pub(crate) mod sync;
 pub(crate) mod top;
 pub(crate) mod trace;
 pub(crate) mod venues;

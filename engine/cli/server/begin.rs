@@ -134,15 +134,8 @@ impl Setup {
 
     /// Refuses a state that is about other instruments or strategies.
     pub(super) fn check_shape(&self, recovered: &Recovered) -> Outcome<()> {
+        check_instruments(recovered, &self.instruments)?;
         let state = recovered.recovery.state();
-        let grid = |own: &Instrument| (own.spec.symbol.clone(), own.spec.tick, own.spec.lot);
-        let (then, now): (Vec<_>, Vec<_>) = (
-            state.instruments.iter().map(grid).collect(),
-            self.instruments.iter().map(grid).collect(),
-        );
-        if then != now {
-            return Err(differs(recovered.run, "instruments", &then, &now));
-        }
         let then: Vec<_> = state.strategies.iter().map(|own| own.name.clone()).collect();
         let now: Vec<_> = self.strategies.iter().map(|own| own.name.clone()).collect();
         if then != now {
@@ -150,6 +143,14 @@ impl Setup {
         }
         Ok(())
     }
+}
+
+/// Refuses a state that is about other instruments.
+pub(crate) fn check_instruments(recovered: &Recovered, instruments: &[Instrument]) -> Outcome<()> {
+    let grid = |own: &Instrument| (own.spec.symbol.clone(), own.spec.tick, own.spec.lot);
+    let then: Vec<_> = recovered.recovery.state().instruments.iter().map(grid).collect();
+    let now: Vec<_> = instruments.iter().map(grid).collect();
+    if then == now { Ok(()) } else { Err(differs(recovered.run, "instruments", &then, &now)) }
 }
 
 fn differs<T: std::fmt::Debug>(run: u32, what: &str, then: &T, now: &T) -> Failure {

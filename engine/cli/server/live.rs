@@ -6,8 +6,8 @@ use tercel_adapters::net::{
     BusySocket, Link, MarketDriver, OffsetMeter, RestClient, ResyncHandle, TokioSocket, Transport,
 };
 use tercel_adapters::{
-    AccountDriver, AccountSetup, ClientIds, DifferencePolicy, Gateway, GatewayNotice,
-    GatewayOptions, Listing, OrderEntry, OrphanPolicy, Topic,
+    AccountDriver, AccountSetup, DifferencePolicy, Gateway, GatewayNotice, GatewayOptions, Listing,
+    OrphanPolicy, Topic,
 };
 use tercel_core::{AccountId, AssetId, InstrumentId, Nanos, State, VenueId};
 use tercel_runtime::live::{AccountThread, LivePort, LiveSource, SharedFeed, WithResyncs};
@@ -18,9 +18,9 @@ use super::engine::Body;
 use super::now;
 use crate::exit::{Blame, Outcome};
 use crate::server_config::ServerFile;
-use crate::server_config::exchange::{EntryName, OnDifference, OnOrphan};
+use crate::server_config::exchange::{OnDifference, OnOrphan};
 use crate::server_config::sections::{Mode, Profile};
-use crate::venue::{VenueAccess, credentials, link_options, seed, topics};
+use crate::venue::{VenueAccess, account_setup, link_options, seed, topics};
 
 /// A venue that is followed, and the account on it that is traded.
 pub(super) struct Exchange {
@@ -36,15 +36,7 @@ pub(super) fn prepare(file: &ServerFile, setup: &Setup) -> Outcome<Option<Exchan
     let section = &file.config.exchange;
     let account = match file.config.run.mode {
         Mode::Paper => None,
-        Mode::Testnet | Mode::Live => Some(AccountSetup {
-            credentials: credentials(section)?,
-            ids: ClientIds::new(&section.order_prefix).or_input()?,
-            clock: access.offset.clone(),
-            entry: match section.order_entry {
-                EntryName::Fastest => OrderEntry::Fastest,
-                EntryName::Rest => OrderEntry::Rest,
-            },
-        }),
+        Mode::Testnet | Mode::Live => Some(account_setup(section, access)?),
     };
     if file.config.run.mode == Mode::Live {
         eprint!("{}", limits_text(file));
@@ -243,7 +235,14 @@ fn teller(body: &Body) -> impl FnMut(GatewayNotice) + Send + 'static {
     let assets = body.assets.clone();
     move |notice| {
         let (level, text) = text_of(&notice, &symbols, &assets);
-        notices.tell(now(), level, text);
+        let (difference, compared) = match &notice {
+            GatewayNotice::Reconciled { n_orders, n_differences } => {
+                (*n_differences > 0, Some(*n_orders))
+            }
+            GatewayNotice::Foreign { .. } => (true, None),
+            _ => (level != "info", None),
+        };
+        notices.tell_of_account(now(), level, text, difference, compared);
     }
 }
 

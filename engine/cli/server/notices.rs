@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
 use tercel_core::{Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, Seq, StrategyId};
@@ -25,8 +25,21 @@ struct Last {
     /// How many there were in all.
     n: u64,
     notices: VecDeque<NoticeStatus>,
+    /// What was told of the venue's account.
+    account: AccountNews,
     /// What stopped each strategy last.
     faults: BTreeMap<StrategyId, String>,
+}
+
+/// What was told of a venue's account since it was last asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AccountNews {
+    /// What was told, the outcome of a comparison last.
+    pub(crate) lines: VecDeque<String>,
+    /// Whether something among it is a difference.
+    pub(crate) has_difference: bool,
+    /// Open orders of ours, once the books were compared.
+    pub(crate) compared: Option<usize>,
 }
 
 /// Notices that are kept.
@@ -48,6 +61,49 @@ impl Notices {
         last.notices.push_back(NoticeStatus { at_ns: at.0, level: level.to_owned(), text });
         drop(last);
         self.0.news.notify_all();
+    }
+
+    /// Adds a notice of the venue's account. `difference` says whether it tells of one; `compared`, how
+    /// many orders are open if it tells that the books were compared.
+    pub(crate) fn tell_of_account(
+        &self,
+        at: Nanos,
+        level: &'static str,
+        text: String,
+        difference: bool,
+        compared: Option<usize>,
+    ) {
+        let mut last = self.lock();
+        let account = &mut last.account;
+        if account.compared.is_none() {
+            if account.lines.len() == N_KEPT {
+                account.lines.pop_front();
+            }
+            account.lines.push_back(text.clone());
+            account.has_difference |= difference;
+            account.compared = compared;
+        }
+        drop(last);
+        self.tell(at, level, text);
+    }
+
+    /// Forgets what was told of the venue's account.
+    pub(crate) fn forget_account(&self) {
+        self.lock().account = AccountNews::default();
+    }
+
+    /// Returns what was told of the venue's account, once its books were compared.
+    pub(crate) fn compared(&self, wait: Duration) -> Option<AccountNews> {
+        let until = Instant::now() + wait;
+        let mut last = self.lock();
+        while last.account.compared.is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            last = self.0.news.wait_timeout(last, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Some(last.account.clone())
     }
 
     /// Returns the last `n` notices, oldest first.

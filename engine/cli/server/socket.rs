@@ -5,17 +5,22 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tercel_core::{AccountId, Command, Scope, StrategyId};
+use tercel_runtime::Directive;
 
 use super::Server;
-use crate::control_api::{Answer, Request, ScopeName};
+use crate::control_api::{Answer, Comparison, Request, ScopeName};
 use crate::exit::{Blame, Outcome};
 
 /// Longest request.
 const LINE_MAX: u64 = 64 << 10;
+
+/// How long the venue may take for what a comparison asks.
+const COMPARISON_WAIT: Duration = Duration::from_secs(30);
 
 /// How long the engine may take to say how it stands.
 const STATUS_WAIT: Duration = Duration::from_secs(5);
@@ -123,6 +128,7 @@ impl Server {
             Request::Rollback { strategy, hash } => {
                 self.roll_back(self.strategy(&strategy)?, &hash).and_then(done)
             }
+            Request::Reconcile => self.reconcile(),
             Request::Stop => {
                 self.handle.stop();
                 Ok(Value::Null)
@@ -138,6 +144,27 @@ impl Server {
         // What came before it in the queue is done when this is answered.
         self.handle.status(STATUS_WAIT).ok_or("the engine does not answer")?;
         Ok(Value::Null)
+    }
+
+    /// Has the venue's books compared with ours now, and waits for what comes out.
+    fn reconcile(&self) -> Result<Value, String> {
+        let (sender, receiver) = sync_channel(1);
+        self.notices.forget_account();
+        self.handle.direct(Directive::Reconcile(sender)).map_err(|error| error.to_string())?;
+        let begun = receiver.recv_timeout(STATUS_WAIT).map_err(|_| "the engine does not answer")?;
+        if !begun {
+            return Err("there is no account at a venue, or it is not connected".to_owned());
+        }
+        let found = self.notices.compared(COMPARISON_WAIT).ok_or(
+            "the venue has not answered everything in time, or trading was in the way; \
+             `tercel ctl tail` shows why",
+        )?;
+        let comparison = Comparison {
+            is_equal: !found.has_difference,
+            n_orders: found.compared.unwrap_or_default() as u64,
+            lines: found.lines.into(),
+        };
+        serde_json::to_value(comparison).map_err(|error| error.to_string())
     }
 
     fn scope(&self, text: &str) -> Result<Scope, String> {

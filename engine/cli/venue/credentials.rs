@@ -1,12 +1,29 @@
 //! The key of an account, from where the configuration says.
 
-use tercel_adapters::{Credentials, KeySource};
+use tercel_adapters::{AccountSetup, ClientIds, Credentials, KeySource, OrderEntry};
 
+use super::VenueAccess;
 use crate::exit::{Blame, Outcome};
-use crate::server_config::exchange::{CredentialsFrom, ExchangeSection};
+use crate::server_config::exchange::{CredentialsFrom, EntryName, ExchangeSection};
+
+/// Returns a section's account, with its key.
+pub(crate) fn account_setup(
+    section: &ExchangeSection,
+    access: &VenueAccess,
+) -> Outcome<AccountSetup> {
+    Ok(AccountSetup {
+        credentials: credentials(section)?,
+        ids: ClientIds::new(&section.order_prefix).or_input()?,
+        clock: access.offset.clone(),
+        entry: match section.order_entry {
+            EntryName::Fastest => OrderEntry::Fastest,
+            EntryName::Rest => OrderEntry::Rest,
+        },
+    })
+}
 
 /// Reads the key of a section's account.
-pub(crate) fn credentials(section: &ExchangeSection) -> Outcome<Credentials> {
+fn credentials(section: &ExchangeSection) -> Outcome<Credentials> {
     let name = section.credentials_name.clone();
     let source = match section.credentials {
         CredentialsFrom::Env => KeySource::Environment(name),

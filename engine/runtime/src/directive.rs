@@ -17,6 +17,9 @@ pub enum Directive {
     Load(Box<Load>),
     /// Looks at the engine. It waits meanwhile.
     Inspect(Look),
+    /// Has the venue's books compared with ours now. Who asked is told whether that was begun; what
+    /// comes out is told as at any other time.
+    Reconcile(SyncSender<bool>),
 }
 
 /// A look at the engine, on its own thread.
@@ -28,6 +31,7 @@ impl fmt::Debug for Directive {
             Self::Command(command) => f.debug_tuple("Command").field(command).finish(),
             Self::Load(load) => f.debug_tuple("Load").field(load).finish(),
             Self::Inspect(_) => f.write_str("Inspect"),
+            Self::Reconcile(_) => f.write_str("Reconcile"),
         }
     }
 }

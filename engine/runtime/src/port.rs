@@ -37,6 +37,12 @@ pub trait Port: VenuePort {
         false
     }
 
+    /// Has the venue's books compared with ours now; returns whether that is begun, which needs a real
+    /// venue and a connection to it.
+    fn reconcile(&mut self) -> bool {
+        false
+    }
+
     /// Fetches a new snapshot of a book, where that can be done.
     fn resync(&mut self, instrument: InstrumentId, now: Nanos);
 }

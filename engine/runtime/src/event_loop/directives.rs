@@ -55,6 +55,10 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             Directive::Command(command) => self.handle(&Event::Command(command)),
             Directive::Load(load) if load.shadow > 0 => self.follow(load),
             Directive::Load(load) => self.load(load, None),
+            Directive::Reconcile(answer) => {
+                // Nobody waits any more if this fails.
+                let _ = answer.try_send(self.parts.port.reconcile());
+            }
             Directive::Inspect(look) => {
                 let status = self.status();
                 look(&self.parts.engine, &status);

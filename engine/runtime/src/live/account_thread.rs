@@ -44,6 +44,8 @@ struct Shared {
     waker: AtomicWaker,
     is_busy: AtomicBool,
     is_ready: AtomicBool,
+    is_online: AtomicBool,
+    wants_comparison: AtomicBool,
 }
 
 /// The thread. It ends when its port is gone.
@@ -174,6 +176,9 @@ impl<T: Transport, C: CallDriver, K: Clock> Body<T, C, K> {
         for request in self.requests.drain(..) {
             self.driver.send(&request, self.clock.now(), &mut self.events);
         }
+        if self.shared.wants_comparison.swap(false, Ordering::Acquire) {
+            self.driver.reconcile(self.clock.now(), &mut self.events);
+        }
         let clock = &mut self.clock;
         let n = self.driver.poll(&mut || clock.now(), &mut self.events);
         self.waiting.extend(self.events.drain(..));
@@ -190,6 +195,7 @@ impl<T: Transport, C: CallDriver, K: Clock> Body<T, C, K> {
             (self.tell)(notice);
         }
         self.shared.is_ready.store(self.readiness.is_ready(), Ordering::Release);
+        self.shared.is_online.store(self.driver.gateway().is_online(), Ordering::Release);
         let is_busy = self.driver.is_busy() || !self.waiting.is_empty();
         self.shared.is_busy.store(is_busy, Ordering::Release);
         if has_events {
@@ -260,6 +266,15 @@ impl Port for RingPort {
 
     fn has_more(&self) -> bool {
         !self.ready.is_empty() || self.events.has_any()
+    }
+
+    fn reconcile(&mut self) -> bool {
+        let is_online = self.shared.is_online.load(Ordering::Acquire);
+        if is_online {
+            self.shared.wants_comparison.store(true, Ordering::Release);
+            self.shared.waker.wake();
+        }
+        is_online
     }
 
     fn resync(&mut self, instrument: InstrumentId, _now: Nanos) {

@@ -118,6 +118,12 @@ impl<T: Transport, C: CallDriver, K: Clock> Port for LivePort<T, C, K> {
         self.readiness.is_ready()
     }
 
+    fn reconcile(&mut self) -> bool {
+        let is_begun = self.driver.reconcile(self.clock.now(), &mut self.scratch);
+        self.pass_on();
+        is_begun
+    }
+
     fn resync(&mut self, instrument: InstrumentId, _now: Nanos) {
         self.resyncs.ask(instrument);
     }
