@@ -302,3 +302,85 @@ fn what_was_done_by_hand_is_what_sync_shows() {
     assert_eq!(sync(&place, 0)["equal"], true, "it was taken over");
     assert_eq!(server.stop("-TERM"), Some(0));
 }
+
+fn alarms(status: &Value) -> Vec<String> {
+    let notices = status["notices"].as_array().unwrap();
+    let alarms = notices.iter().filter(|own| own["level"] == "error");
+    alarms.map(|own| own["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A login that the venue refuses is told as an alarm, and not tried again and again.
+#[test]
+fn a_refused_login_is_an_alarm_and_no_hammering() {
+    let exchange = Exchange::start("BTCUSDT");
+    let wrong = [(SECRET, "Xz5oRkV0tQn3SxMiBg7YpCj2AeDlFh9u", "-1022"), (KEY, "unknown", "-2015")];
+    for (right, wrong, code) in wrong {
+        let place = place_at(&exchange, QUIET, 2);
+        let path = place.path("venue.key");
+        let text = std::fs::read_to_string(&path).unwrap().replace(right, wrong);
+        std::fs::write(&path, text).unwrap();
+        let mut server = place.start();
+        let told = server.wait_until(|status| !alarms(status).is_empty());
+        assert!(alarms(&told)[0].contains(code), "{:?}", alarms(&told));
+        std::thread::sleep(Duration::from_secs(5));
+        let later = alarms(&server.status().unwrap());
+        assert_eq!(later.len(), 1, "it is told at each attempt: {later:?}");
+        assert_eq!(place.tercel(&["sync"]).status.code(), Some(3), "not connected");
+        assert_eq!(server.stop("-TERM"), Some(0));
+        let refused = place.tercel(&["sync"]);
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{text}");
+        assert!(text.contains("refuses the account's key") && text.contains(code), "{text}");
+        assert!(!text.contains(wrong), "{text}");
+    }
+}
+
+/// A process that dies of a fault with a key in its memory leaves no image of that memory, whatever its
+/// parent allows; and the key is in nothing that it wrote.
+#[test]
+fn a_process_that_dies_leaves_no_core() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let exchange = Exchange::start("BTCUSDT");
+    for (name, number) in [("-ABRT", 6), ("-SEGV", 11)] {
+        let place = place_at(&exchange, SCRIPT, 2);
+        let file = |name: &str| std::fs::File::create(place.path(name)).unwrap();
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "ulimit -S -c $(ulimit -H -c); exec \"$0\" run --config tercel.toml"])
+            .arg(env!("CARGO_BIN_EXE_tercel"))
+            .current_dir(place.path(""))
+            .stdout(file("out.txt"))
+            .stderr(file("err.txt"))
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        let before = n_fills(&exchange);
+        while n_fills(&exchange) < before + 2 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not trade");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        let core: Vec<_> = core.split_whitespace().skip(4).take(2).collect();
+        assert_eq!(core, ["0", "0"], "both limits, so that nothing raises them again");
+        let id = child.id().to_string();
+        let status = loop {
+            // The first one may be looked into by a handler, which then lets the next one pass.
+            let _ = std::process::Command::new("kill").args([name, &id]).status().unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+        };
+        assert_eq!(status.signal(), Some(number), "{status}");
+        assert!(!status.core_dumped(), "{status}");
+        let names = std::fs::read_dir(place.path("")).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        let is_core = |name: &std::ffi::OsString| name.to_string_lossy().contains("core");
+        assert!(!names.iter().any(is_core), "{names:?}");
+        let folder = place.path("");
+        assert!(place.path("err.txt").metadata().unwrap().len() > 0, "something was said");
+        assert_eq!(holds(&folder, SECRET), Vec::<String>::new(), "the secret leaked");
+        assert_eq!(holds(&folder, KEY), Vec::<String>::new(), "the key leaked");
+    }
+}

@@ -507,6 +507,38 @@ fn futures_settings_and_amendments_find_their_words() {
 }
 
 #[test]
+fn a_refused_key_is_told_and_not_tried_again_soon() {
+    let mut talk = talks(Product::Spot, OrderEntry::Fastest).remove(0);
+    let mut say = |error: &str| {
+        talk.open(NOW);
+        talk.frame(&format!(r#"{{"id":"events","status":400,"error":{error}}}"#), NOW);
+        assert!(talk.out.reconnect.take().is_some());
+        let is_refused = std::mem::take(&mut talk.out.is_refused);
+        talk.connection.protocol.disconnected(NOW, &mut talk.out);
+        (is_refused, news(&mut talk))
+    };
+    assert_eq!(say(r#"{"code":-1003,"msg":"Too many requests."}"#), (false, vec![]));
+    for code in [-1022, -2014, -2015] {
+        let (is_refused, told) = say(&format!(r#"{{"code":{code},"msg":"No."}}"#));
+        let [News::Refused(error)] = &told[..] else { panic!("{told:?}") };
+        assert!(is_refused);
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Auth, &*code.to_string()));
+    }
+    let (_, mut talk) = futures();
+    talk.timer(NOW);
+    let call = talk.calls.pop().unwrap();
+    let body = r#"{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"#;
+    talk.answer(&call, 401, body, NOW);
+    assert!(
+        matches!(&news(&mut talk)[..], [News::Refused(error)] if error.kind == ErrorKind::Auth)
+    );
+    let next = talk.timer(NOW);
+    assert_eq!(next, NOW.plus(15 * Nanos::MINUTE));
+    talk.timer(next);
+    assert_eq!(talk.calls.pop().unwrap().method, Method::Post, "it may have been mended");
+}
+
+#[test]
 fn a_listen_key_is_fetched_kept_and_fetched_anew() {
     let (_, mut talk) = futures();
     assert_eq!((talk.connection.address)(), None);

@@ -3,10 +3,12 @@
 use tercel_core::{InstrumentId, Nanos};
 
 use super::desk::{Desk, Way};
+use super::errors;
 use super::hosts::Product;
 use super::signed::Proof;
 use super::user::{self, Told};
 use crate::document::{Fields, Value};
+use crate::error::{Reaction, VenueError};
 use crate::protocol::{
     CallAnswer, Cost, DecodeError, EncodeError, Frame, News, Outbox, Priority, Protocol, Tagged,
 };
@@ -87,8 +89,8 @@ const fn cost(weight: u32) -> Cost {
 
 /// What came that is no answer to a request.
 enum Other {
-    Logon(bool),
-    Subscribed(bool),
+    Logon(Result<(), VenueError>),
+    Subscribed(Result<(), VenueError>),
     Event(Told),
     Shutdown,
     Unknown,
@@ -111,7 +113,7 @@ impl Protocol for Account {
         received_at: Nanos,
         out: &mut Outbox,
     ) -> Result<(), DecodeError> {
-        let way = self.way();
+        let (way, product) = (self.way(), self.desk.product);
         let other = self.desk.take_frame(
             frame.bytes(),
             way,
@@ -119,10 +121,10 @@ impl Protocol for Account {
             out,
             |directory, value, news| {
                 if let Some(id) = value.text("id") {
-                    let is_done = value.integer("status") == Some(200);
+                    let outcome = outcome(product, value);
                     return match id {
-                        LOGON => Other::Logon(is_done),
-                        SUBSCRIBE => Other::Subscribed(is_done),
+                        LOGON => Other::Logon(outcome),
+                        SUBSCRIBE => Other::Subscribed(outcome),
                         _ => Other::Unknown,
                     };
                 }
@@ -135,15 +137,15 @@ impl Protocol for Account {
         )?;
         let Some(other) = other else { return Ok(()) };
         match other {
-            Other::Logon(true) => self.opened(received_at, out),
-            Other::Logon(false) => out.reconnect = Some("the login was refused"),
-            Other::Subscribed(true) => {
+            Other::Logon(Ok(())) => self.opened(received_at, out),
+            Other::Logon(Err(error)) => refused(error, "the login was refused", out),
+            Other::Subscribed(Ok(())) => {
                 self.state = State::Online;
                 self.late_at = None;
                 out.news.push(News::Online);
             }
-            Other::Subscribed(false) => {
-                out.reconnect = Some("the subscription to the account was refused");
+            Other::Subscribed(Err(error)) => {
+                refused(error, "the subscription to the account was refused", out);
             }
             Other::Event(Told::Ended) if self.state == State::Online => {
                 self.state = State::Open;
@@ -196,6 +198,25 @@ impl Protocol for Account {
     }
 
     fn resync(&mut self, _instrument: InstrumentId, _now: Nanos, _out: &mut Outbox) {}
+}
+
+/// Returns whether a login or subscription was accepted.
+fn outcome(product: Product, answer: Value<'_, '_>) -> Result<(), VenueError> {
+    let status = answer.integer("status").and_then(|status| u16::try_from(status).ok());
+    match (status, answer.field("error")) {
+        (Some(200), _) => Ok(()),
+        (status, Some(error)) => Err(errors::of_frame(product, status.unwrap_or(0), error)),
+        (status, None) => Err(errors::refusal(product, status.unwrap_or(0), 0, "", None)),
+    }
+}
+
+/// Gives the connection up, for long if the refusal is of who we are.
+fn refused(error: VenueError, why: &'static str, out: &mut Outbox) {
+    out.reconnect = Some(why);
+    if error.kind.reaction() == Reaction::Alarm {
+        out.is_refused = true;
+        out.news.push(News::Refused(error));
+    }
 }
 
 /// Returns the event in a message of a stream, which may be wrapped.

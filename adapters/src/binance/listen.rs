@@ -9,9 +9,11 @@ use tercel_core::{InstrumentId, Nanos};
 
 use super::account::unwrapped;
 use super::desk::{Desk, Way};
+use super::errors;
 use super::operation::usdm;
 use super::user::{self, Told};
-use crate::document::Fields;
+use crate::document::{Document, Fields};
+use crate::error::Reaction;
 use crate::protocol::{
     CallAnswer, CallId, CallOutcome, DecodeError, EncodeError, Frame, News, Outbox, Protocol,
     Tagged,
@@ -21,8 +23,10 @@ use crate::protocol::{
 const KEEP_EVERY_NS: i64 = 30 * Nanos::MINUTE;
 /// Pause after a call for the key that failed, doubled each time.
 const FIRST_RETRY_NS: i64 = Nanos::SECOND;
-/// The longest pause.
+/// The longest pause, unless the venue refuses the account.
 const LAST_RETRY_NS: i64 = Nanos::MINUTE;
+/// Pause after a call that was refused because of who we are: only a person can mend that.
+const REFUSED_NS: i64 = 15 * Nanos::MINUTE;
 
 /// A listen key, shared with whoever makes the stream's address of it.
 pub(crate) type SharedKey = Arc<Mutex<Option<String>>>;
@@ -120,13 +124,23 @@ impl Protocol for PrivateStream {
         self.call = None;
         let body = match outcome {
             CallOutcome::Answered { status: 200, body, .. } => Some(body),
-            CallOutcome::Answered { .. } if self.is_online => {
+            CallOutcome::Answered { status, body, retry_after_s } if !self.is_online => {
+                let mut document = Document::new();
+                let product = self.desk.product;
+                let error = errors::of_answer(product, status, body, retry_after_s, &mut document);
+                if error.kind.reaction() == Reaction::Alarm {
+                    self.pause_ns = REFUSED_NS;
+                    out.news.push(News::Refused(error));
+                }
+                None
+            }
+            CallOutcome::Answered { .. } => {
                 // Refused to live on: only a new key helps.
                 self.set_key(None);
                 out.reconnect = Some("the listen key was refused");
                 None
             }
-            CallOutcome::Answered { .. } | CallOutcome::NotSent | CallOutcome::Lost => None,
+            CallOutcome::NotSent | CallOutcome::Lost => None,
         };
         let Some(body) = body else {
             self.failed(received_at);

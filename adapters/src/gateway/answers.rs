@@ -3,7 +3,7 @@
 use tercel_core::{ClientOrderId, Nanos, RejectReason, ReportKind};
 
 use super::order::Stage;
-use super::{Gateway, GatewayNotice, GatewayOut, Purpose};
+use super::{Flight, Gateway, GatewayNotice, GatewayOut, Purpose};
 use crate::client_id::OrderKey;
 use crate::error::{ErrorKind, Reaction, VenueError};
 use crate::protocol::{Answer, OrderNews, OrderStatus, RequestId};
@@ -17,11 +17,24 @@ impl Gateway {
         out: &mut GatewayOut,
     ) {
         let Some(flight) = self.flights.remove(&request) else { return };
+        self.take_answer(request, flight, outcome, now, out);
         if let Err(error) = outcome
             && error.kind.reaction() == Reaction::Alarm
         {
             out.notices.push(GatewayNotice::Alarm { error: error.clone() });
+            // Whoever goes on asking is shut out.
+            self.reconciliation.put_off(now);
         }
+    }
+
+    fn take_answer(
+        &mut self,
+        request: RequestId,
+        flight: Flight,
+        outcome: &Result<Answer, VenueError>,
+        now: Nanos,
+        out: &mut GatewayOut,
+    ) {
         match flight.purpose {
             Purpose::Place(id) => {
                 self.clear_placing(id, request);

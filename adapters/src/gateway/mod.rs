@@ -222,6 +222,9 @@ impl Gateway {
         match news {
             News::Online => self.online(received_at, out),
             News::Offline => self.offline(received_at, out),
+            News::Refused(error) => {
+                out.notices.push(GatewayNotice::Alarm { error: error.clone() });
+            }
             News::Answered { request, outcome } => {
                 self.answered(*request, outcome, received_at, out);
             }

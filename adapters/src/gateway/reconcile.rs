@@ -36,6 +36,9 @@ struct Comparison {
 /// Comparisons that trading may upset before it is left to the next interval.
 const TRIES_MAX: u32 = 5;
 
+/// Pause after the venue has refused the account.
+const REFUSED_NS: i64 = 15 * Nanos::MINUTE;
+
 impl Default for Reconciliation {
     fn default() -> Self {
         Self { next_at: Nanos(i64::MAX), state: None, n_tries: 0 }
@@ -45,6 +48,12 @@ impl Default for Reconciliation {
 impl Reconciliation {
     pub(super) fn stop(&mut self) {
         self.state = None;
+    }
+
+    /// The venue refuses the account: the next comparison is a long while off, unless it connects anew.
+    pub(super) fn put_off(&mut self, now: Nanos) {
+        self.state = None;
+        self.next_at = now.plus(REFUSED_NS);
     }
 
     /// A question got no answer: it all begins anew a little later.

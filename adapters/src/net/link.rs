@@ -121,6 +121,10 @@ pub struct Link<T> {
 /// How soon a protocol is asked again after it was given something that may have set it a time.
 const TIMER_LAG_NS: i64 = 50_000_000;
 
+/// How long a link stays away whose login was refused. What is wrong is for a person to mend, at the venue
+/// or here; only the former is found out by trying.
+const REFUSED_NS: i64 = 15 * Nanos::MINUTE;
+
 /// Silence before a connection with orders under way is exchanged for a newer one, and how long
 /// such a silence is waited for.
 const QUIET_NS: i64 = Nanos::SECOND;
@@ -474,6 +478,14 @@ impl<T: Transport> Link<T> {
         self.line = self.successor.take();
     }
 
+    /// Leaves the venue alone for a long while.
+    fn stay_away(&mut self, now: Nanos) {
+        for mut line in self.line.take().into_iter().chain(self.successor.take()) {
+            line.transport.close(now);
+        }
+        self.retry_at = now.plus(REFUSED_NS);
+    }
+
     fn draw_wait(&mut self) -> i64 {
         self.options.backoff.draw(self.n_failures, &mut self.random)
     }
@@ -492,8 +504,12 @@ impl<T: Transport> Link<T> {
 
     /// Sends what the protocol wants sent, and reconnects if it wants that.
     fn follow(&mut self, now: Nanos, out: &mut Outbox) {
+        let is_refused = std::mem::take(&mut out.is_refused);
         if let Some(wish) = out.reconnect.take() {
             self.lost(Loss::Wanted(wish), now, out);
+        }
+        if is_refused {
+            self.stay_away(now);
         }
         for usage in out.usage.drain(..) {
             self.budget.used(&usage, now);

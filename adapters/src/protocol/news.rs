@@ -18,6 +18,9 @@ pub enum News {
     Online,
     /// The private stream is gone: what happens from here on is not told.
     Offline,
+    /// The venue refuses the account: its key, its signature, its address or its permissions. The private
+    /// stream stays away until somebody has acted, or a long while has passed.
+    Refused(VenueError),
     /// A request was answered.
     Answered {
         /// Which.

@@ -22,6 +22,9 @@ pub struct Outbox {
     pub n_off_grid: usize,
     /// Why the connection is to be closed and opened anew, if it is.
     pub reconnect: Option<&'static str>,
+    /// Whether the venue has refused who we are, so that the next attempt to connect is to come late:
+    /// venues shut out addresses that go on trying.
+    pub is_refused: bool,
     bytes: Vec<u8>,
     frames: Vec<(usize, Cost)>,
 }
@@ -67,5 +70,6 @@ impl Outbox {
             && self.usage.is_empty()
             && self.frames.is_empty()
             && self.reconnect.is_none()
+            && !self.is_refused
     }
 }

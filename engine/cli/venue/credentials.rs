@@ -1,5 +1,6 @@
 //! The key of an account, from where the configuration says.
 
+use anyhow::Context as _;
 use tercel_adapters::{AccountSetup, ClientIds, Credentials, KeySource, OrderEntry};
 
 use super::VenueAccess;
@@ -11,6 +12,7 @@ pub(crate) fn account_setup(
     section: &ExchangeSection,
     access: &VenueAccess,
 ) -> Outcome<AccountSetup> {
+    forbid_core_dumps()?;
     Ok(AccountSetup {
         credentials: credentials(section)?,
         ids: ClientIds::new(&section.order_prefix).or_input()?,
@@ -20,6 +22,23 @@ pub(crate) fn account_setup(
             EntryName::Rest => OrderEntry::Rest,
         },
     })
+}
+
+/// Keeps the system from writing this process's memory to a file when it dies: keys are in it. Both
+/// limits go, so that nothing raises them again; and other processes of the same user, debuggers
+/// included, may not look into it. To be called before a key is read.
+fn forbid_core_dumps() -> Outcome<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let nothing = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, nothing).context("forbid core dumps").or_machine()?;
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .context("forbid core dumps")
+            .or_machine()?;
+    }
+    Ok(())
 }
 
 /// Reads the key of a section's account.

@@ -67,6 +67,9 @@ impl Protocol for Chatter {
         if Some(frame.bytes()) == self.reconnect_on {
             out.reconnect = Some("told to");
         }
+        if frame.bytes() == b"who are you" {
+            (out.reconnect, out.is_refused) = (Some("refused"), true);
+        }
         if frame.bytes() == b"nonsense" { Err(DecodeError::UnknownMessage) } else { Ok(()) }
     }
 
@@ -415,6 +418,22 @@ fn a_protocol_that_wants_a_new_connection_gets_one_and_is_not_let_to_hammer() {
     assert!(stage.link.last_loss() == Some(&Loss::Wanted("told to")));
     let n_attempts = stage.net.n_attempts();
     assert!((5..40).contains(&n_attempts), "{n_attempts} in a minute");
+}
+
+#[test]
+fn a_link_whose_login_was_refused_stays_away_for_long() {
+    let mut stage = stage(1, Faults::NONE, MANNERS, |_| {});
+    stage.run(Nanos::SECOND);
+    let now = stage.now;
+    for (peer, ..) in &stage.peers {
+        peer.send(b"who are you", now);
+    }
+    stage.run(14 * Nanos::MINUTE);
+    assert_eq!(stage.link.last_loss(), Some(&Loss::Wanted("refused")));
+    assert_eq!(stage.net.n_attempts(), 1);
+    stage.run(2 * Nanos::MINUTE);
+    assert_eq!(stage.net.n_attempts(), 2);
+    assert!(stage.link.is_open());
 }
 
 #[test]
