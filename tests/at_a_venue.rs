@@ -2,23 +2,24 @@
 //! own books to compare with.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "exchange/account.rs"]
+mod account;
 #[expect(dead_code, reason = "the tests of other commands need more of it")]
 mod exchange;
-#[path = "server/rig.rs"]
-#[expect(dead_code, reason = "the tests of the server need more of it")]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod rig;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use account::{books_hold, held, place_at};
 use exchange::{Exchange, KEY, SECRET};
 use rig::Place;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+/// Trades on every beat.
 const SCRIPT: &str = r#"
 strategy { name = "trader", timers = { beat = 40 } }
 local n = 0
@@ -34,42 +35,6 @@ function on_timer(name)
     else buy(0.01, best - 50) end
 end
 "#;
-
-fn place_at(exchange: &Exchange, script: &str, reconcile_every_s: u32) -> Place {
-    let place = Place::new(script, "\"real\"");
-    let address = &exchange.address;
-    let config = format!(
-        "[run]\nmode = \"testnet\"\ndata = \"data\"\n[feed]\nkind = \"exchange\"\n[exchange]\n\
-         environment = \"custom\"\nrest = \"http://{address}\"\nstreams = \"ws://{address}\"\n\
-         private = \"ws://{address}\"\nsymbols = [\"BTCUSDT\"]\ncredentials = \"file\"\n\
-         credentials_file = \"venue.key\"\nreconcile_every_s = {reconcile_every_s}\n[journal]\n\
-         snapshot_every_entries = 200\n[metrics]\nlisten = \"off\"\n[log]\nlevel = \"debug\"\n\
-         file = \"log/tercel.log\"\n[[strategy]]\nscript = \"trader.luau\"\n"
-    );
-    std::fs::write(place.path("tercel.toml"), config).unwrap();
-    let key = place.path("venue.key");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(key).unwrap();
-    write!(file, "key = {KEY}\nsecret = {SECRET}\n").unwrap();
-    place
-}
-
-fn n_fills(exchange: &Exchange) -> usize {
-    exchange.books()["fills"].as_array().map_or(0, Vec::len)
-}
-
-fn held(status: &Value, asset: &str) -> Option<Decimal> {
-    let balances = status["accounts"][0]["balances"].as_array()?;
-    let own = balances.iter().find(|own| own["asset"] == asset)?;
-    own["total"].as_str()?.parse().ok()
-}
-
-fn books_hold(books: &Value, asset: &str) -> Decimal {
-    let part = |name: &str| -> Decimal {
-        books["balances"][asset][name].as_str().unwrap_or("0").parse().unwrap()
-    };
-    part("free") + part("locked")
-}
 
 /// Whether a file below the folder, the key's own apart, holds a text.
 fn holds(folder: &Path, text: &str) -> Vec<String> {
@@ -129,10 +94,10 @@ fn killed_again_and_again_it_agrees_with_the_venue() {
     let exchange = Exchange::start("BTCUSDT");
     let place = place_at(&exchange, SCRIPT, 2);
     for n in 0..6_u64 {
-        let before = n_fills(&exchange);
+        let before = exchange.n_fills();
         let server = place.start();
         let begun = Instant::now();
-        while n_fills(&exchange) < before + 3 {
+        while exchange.n_fills() < before + 3 {
             assert!(begun.elapsed() < Duration::from_secs(60), "it does not trade");
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -354,8 +319,8 @@ fn a_process_that_dies_leaves_no_core() {
             .spawn()
             .unwrap();
         let begun = Instant::now();
-        let before = n_fills(&exchange);
-        while n_fills(&exchange) < before + 2 {
+        let before = exchange.n_fills();
+        while exchange.n_fills() < before + 2 {
             assert!(begun.elapsed() < Duration::from_secs(60), "it does not trade");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -382,5 +347,29 @@ fn a_process_that_dies_leaves_no_core() {
         assert!(place.path("err.txt").metadata().unwrap().len() > 0, "something was said");
         assert_eq!(holds(&folder, SECRET), Vec::<String>::new(), "the secret leaked");
         assert_eq!(holds(&folder, KEY), Vec::<String>::new(), "the key leaked");
+    }
+}
+
+/// The venue counts what an address asks of it in a minute. A server that was started again and again
+/// waited without a word, and then said that the venue had not answered.
+#[test]
+fn a_start_that_waits_for_the_venues_budget_says_so() {
+    let exchange = Exchange::start("BTCUSDT");
+    let place = place_at(&exchange, SCRIPT, 2);
+    let log = || {
+        let files = std::fs::read_dir(place.path("log")).into_iter().flatten();
+        files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect::<String>()
+    };
+    // The exchange's minute may end between its being asked for much and the start.
+    let begun = Instant::now();
+    while !log().contains("budget is used up") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", log());
+        // Twenty each, of six thousand.
+        for _ in 0..250 {
+            exchange.get("/api/v3/exchangeInfo");
+        }
+        let server = place.spawn(&[]);
+        std::thread::sleep(Duration::from_secs(2));
+        server.kill();
     }
 }

@@ -1,8 +1,7 @@
 //! A run on paper against its own backtest, as a user compares them.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-#[path = "server/rig.rs"]
-#[expect(dead_code, reason = "the tests of the server use the rest")]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod rig;
 
 use std::fs;

@@ -16,11 +16,19 @@ fn rules() -> BTreeMap<&'static str, Rule> {
     const CORE: &[&str] = &["arrayvec", "rust_decimal", "thiserror"];
     const SIM: &[&str] = &["tercel-core", "tercel-indicators"];
     const EXCHANGE: &[&str] = &["tercel-core", "tercel-sim"];
-    const RUNTIME: &[&str] =
-        &["tercel-adapters", "tercel-core", "tercel-script", "tercel-sim", "tercel-store"];
+    const CRASH: &[&str] = &["tercel-core", "tercel-crash"];
+    const RUNTIME: &[&str] = &[
+        "tercel-adapters",
+        "tercel-core",
+        "tercel-crash",
+        "tercel-script",
+        "tercel-sim",
+        "tercel-store",
+    ];
     const ROOT: &[&str] = &[
         "tercel-adapters",
         "tercel-core",
+        "tercel-crash",
         "tercel-exchange",
         "tercel-indicators",
         "tercel-runtime",
@@ -38,12 +46,13 @@ fn rules() -> BTreeMap<&'static str, Rule> {
         "tercel-testkit",
     ];
     BTreeMap::from([
-        ("tercel-adapters", Rule { ours: &["tercel-core"], foreign: None }),
+        ("tercel-adapters", Rule { ours: CRASH, foreign: None }),
         ("tercel-core", Rule { ours: &[], foreign: Some(CORE) }),
+        ("tercel-crash", Rule { ours: &[], foreign: Some(&["rustix"]) }),
         ("tercel-indicators", Rule { ours: &[], foreign: Some(&["ta-lib", "thiserror"]) }),
         ("tercel-sim", Rule { ours: SIM, foreign: Some(CORE) }),
         ("tercel-script", Rule { ours: SIM, foreign: None }),
-        ("tercel-store", Rule { ours: &["tercel-core"], foreign: None }),
+        ("tercel-store", Rule { ours: CRASH, foreign: None }),
         ("tercel-runtime", Rule { ours: RUNTIME, foreign: None }),
         ("tercel-exchange", Rule { ours: EXCHANGE, foreign: None }),
         ("tercel-simulate", Rule { ours: SIMULATE, foreign: None }),

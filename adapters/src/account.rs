@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use tercel_core::{Event, Nanos, OrderRequest};
+use tercel_crash::{Point, point};
 
 use crate::error::{ErrorKind, VenueError};
 use crate::gateway::{Gateway, GatewayNotice, GatewayOut};
@@ -174,9 +175,12 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
     fn absorb(&mut self, idx: usize, now: Nanos) {
         let tag = u32::try_from(idx).unwrap_or(u32::MAX);
         for call in self.out.calls.drain(..) {
+            point(Point::CallSubmit);
             self.calls.submit(tag, call, now);
+            point(Point::CallSubmitted);
         }
         for news in std::mem::take(&mut self.out.news) {
+            point(Point::NewsTaken);
             match news {
                 News::Online | News::Offline => self.stream_changed(idx, news == News::Online, now),
                 news => {
@@ -189,6 +193,7 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
                     self.gateway.news(&news, now, &mut self.told);
                 }
             }
+            point(Point::NewsTold);
         }
     }
 

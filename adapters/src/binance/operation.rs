@@ -63,7 +63,7 @@ pub mod spot {
         /// The venue's time.
         TIME: Get "/api/v3/time" Some("time"), Public, 1, 0, Query;
         /// Instruments, filters, limits.
-        RULES: Get "/api/v3/exchangeInfo" Some("exchangeInfo"), Public, 20, 0, Bulk;
+        RULES: Get "/api/v3/exchangeInfo" Some("exchangeInfo"), Public, 20, 0, Query;
         /// A book of up to 1,000 levels a side.
         DEPTH: Get "/api/v3/depth" Some("depth"), Public, 50, 0, Query;
         /// Candles.
@@ -131,7 +131,7 @@ pub mod usdm {
         /// The venue's time.
         TIME: Get "/fapi/v1/time" None, Public, 1, 0, Query;
         /// Instruments, filters, limits.
-        RULES: Get "/fapi/v1/exchangeInfo" None, Public, 1, 0, Bulk;
+        RULES: Get "/fapi/v1/exchangeInfo" None, Public, 1, 0, Query;
         /// A book of up to 1,000 levels a side.
         DEPTH: Get "/fapi/v1/depth" Some("depth"), Public, 20, 0, Query;
         /// Candles, up to 1,500.

@@ -113,6 +113,7 @@ pub(super) fn again(
         }
         // None was kept, or the run was cut off before its first block.
         Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
+        Err(StoreError::Truncated { .. }) => None,
         Err(error) => return Err(crate::data::blame(error)),
     };
     let limits = |language| file.config.script.limits(language);

@@ -72,8 +72,9 @@ impl Server {
 /// Runs until the feed ends or somebody asks to stop.
 pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     let log = logging::start(&file.config.log)?;
+    tercel_crash::arm_from_environment().or_input()?;
     let mut supervisor = Supervisor::new();
-    supervisor.starting("reading scripts and feed", Duration::from_secs(60));
+    supervisor.starting("reading scripts and feed", Duration::from_secs(120));
     let setup = Setup::read(file)?;
     let data = &file.config.run.data;
     let catalog = RunCatalog::open(data);

@@ -27,6 +27,9 @@ pub(crate) struct VenueAccess {
 /// How long a command waits for one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long it waits for the venue's budget, which is full again after a minute at the latest.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(75);
+
 /// How often a call is repeated that asks for nothing but what is so.
 const TRIES: u32 = 3;
 
@@ -65,13 +68,46 @@ impl VenueAccess {
         let mut last = String::new();
         for n in 1..=TRIES {
             client.submit(0, call(CallId(u64::from(n))), clock.now());
-            match wait(&mut client, &mut clock) {
+            match self.wait(&mut client, &mut clock) {
                 Some(answer) if answer.body().is_some() => return Ok(answer),
                 Some(answer) => last = refusal(&answer),
+                None if self.is_refusing(0) => {
+                    "the venue's budget is used up by what this address has asked of it already; \
+                     ask less, or try again in a minute"
+                        .clone_into(&mut last);
+                    break;
+                }
                 None => "no answer in time".clone_into(&mut last),
             }
         }
         Err(Failure::Machine(anyhow!("{}: {what}: {last}", self.venue.name())))
+    }
+
+    /// Waits for an answer: not for long, unless the call itself waits for the venue's budget.
+    fn wait(&self, client: &mut RestClient, clock: &mut UtcClock) -> Option<Returned> {
+        let (begun, n_refused) = (Instant::now(), self.limiter.counts().n_refused);
+        let mut is_told = false;
+        let mut found = None;
+        loop {
+            client.poll(clock.now(), &mut |_, answer| found = Some(answer.clone()));
+            let patience = if is_told { BUDGET_PATIENCE } else { PATIENCE };
+            if found.is_some() || begun.elapsed() >= patience {
+                return found;
+            }
+            if !is_told && self.is_refusing(n_refused) {
+                is_told = true;
+                tracing::warn!(
+                    "the venue's budget is used up by what this address has asked of it already; \
+                     waiting for it"
+                );
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Whether calls were kept back for want of budget since there were so many of them.
+    fn is_refusing(&self, n_refused: u64) -> bool {
+        self.limiter.counts().n_refused > n_refused
     }
 
     /// Measures how far the venue's clock is from ours.
@@ -83,18 +119,6 @@ impl VenueAccess {
         meter.measured(answer.sent_at, answer.received_at, at);
         Ok(())
     }
-}
-
-fn wait(client: &mut RestClient, clock: &mut UtcClock) -> Option<Returned> {
-    let until = Instant::now() + PATIENCE;
-    let mut found = None;
-    while found.is_none() && Instant::now() < until {
-        client.poll(clock.now(), &mut |_, answer| found = Some(answer.clone()));
-        if found.is_none() {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-    found
 }
 
 /// Says why an answer is none, without what was asked.

@@ -1,6 +1,7 @@
 //! The beginning of a run: versions in their places, and a record of what it begins with.
 
 use tercel_core::{Engine, Nanos, Seq};
+use tercel_crash::{Point, point};
 use tercel_store::journal::Record;
 use tercel_store::state;
 
@@ -40,8 +41,12 @@ pub fn begin_run<M: MarketSink, T: TimeSource>(
             recorder.keep(&record)?;
         }
     }
+    point(Point::BeginScripts);
     let state = engine.snapshot();
     let (state_hash, bytes) = (state.hash(), state::encode(&state));
     recorder.keep(&Record::Snapshot { seq: Seq(0), now, state_hash, n_before: 1, bytes })?;
-    Ok(recorder.settle()?)
+    point(Point::BeginState);
+    recorder.settle()?;
+    point(Point::Begun);
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use tercel_core::{
     ClientOrderId, Command, Event, Nanos, Recovery, RecoveryError, RiskLimits, Scope, Seq, State,
 };
+use tercel_crash::{Point, point};
 use tercel_store::journal::{
     CUT_OFF, Entry, Journal, JournalError, JournalReader, Record, RecordedEffect,
 };
@@ -144,7 +145,10 @@ impl Recovered {
     ///
     /// If it cannot be written.
     pub fn seal(&self, journal: Journal) -> Result<(), JournalError> {
-        journal.end(self.last_seq, self.recovery.state().hash(), CUT_OFF)
+        point(Point::PredecessorSeal);
+        journal.end(self.last_seq, self.recovery.state().hash(), CUT_OFF)?;
+        point(Point::PredecessorSealed);
+        Ok(())
     }
 
     fn take(&mut self, record: Record) -> Result<(), RecoveryError> {

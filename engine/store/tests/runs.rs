@@ -288,3 +288,23 @@ fn damage_anywhere_in_a_run_is_told_or_harmless() {
     assert!(!run.verify().is_ok_and(|found| found.is_good()));
     assert!(RunFolder::at(Path::new("nowhere")).verify().is_err());
 }
+
+/// A server was killed between making its tape's first file and giving the system the first block. Its
+/// tape was called damaged, and its run could not be replayed.
+#[test]
+fn a_tape_that_was_cut_before_its_first_block_is_empty_and_not_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = RunCatalog::open(folder.path());
+    let lock = catalog.lock().unwrap();
+    let run = catalog.next_run(&lock).unwrap();
+    write(&run, 1, 5).close().unwrap();
+    fs::create_dir(run.tape()).unwrap();
+    for cut in [&b""[..], b"TERC"] {
+        fs::write(run.tape().join("00000001.tape"), cut).unwrap();
+        let found = run.verify().unwrap();
+        assert!(found.is_good(), "{found:?}");
+        assert_eq!((found.n_taped, found.notes.len()), (0, 1), "{found:?}");
+    }
+    fs::write(run.tape().join("00000001.tape"), [b'x'; 64]).unwrap();
+    assert!(!run.verify().unwrap().is_good(), "what is no tape is told");
+}

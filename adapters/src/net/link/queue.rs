@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use tercel_core::Nanos;
+use tercel_crash::{Point, point};
 
 use super::RequestError;
 use super::line::Line;
@@ -82,7 +83,9 @@ impl Queue {
         budget
             .take(&frame.cost, now)
             .map_err(|refusal| RequestError::NoBudget { until: refusal.until })?;
+        point(Point::SocketSend);
         line.transport.send(frame.text, now).map_err(|_| RequestError::NotOpen)?;
+        point(Point::SocketSent);
         self.sent(line, now, counters);
         Ok(())
     }

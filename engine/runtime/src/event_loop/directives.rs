@@ -1,6 +1,7 @@
 //! What other threads ask for, done between two events.
 
 use tercel_core::Event;
+use tercel_crash::{Point, point};
 use tercel_sim::Observer;
 
 use super::EventLoop;
@@ -52,7 +53,11 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
     #[cold]
     fn direct(&mut self, directive: Directive) {
         match directive {
-            Directive::Command(command) => self.handle(&Event::Command(command)),
+            Directive::Command(command) => {
+                point(Point::CommandTaken);
+                self.handle(&Event::Command(command));
+                point(Point::CommandHandled);
+            }
             Directive::Load(load) if load.shadow > 0 => self.follow(load),
             Directive::Load(load) => self.load(load, None),
             Directive::Reconcile(answer) => {

@@ -11,6 +11,7 @@ use tercel_core::{
     Approved, ClientOrderId, Command, Effect, Event, ExecutionReport, Nanos, OrderRequest,
     RejectReason, ReportKind, Scope, Seq, TradingState,
 };
+use tercel_crash::{Point, point};
 use tercel_sim::Observer;
 use tercel_store::journal::Sent;
 
@@ -159,9 +160,11 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         });
         let parts = &mut self.parts;
         parts.engine.handle(self.seq, self.now, event, &mut self.effects);
+        point(Point::EventHandled);
         let decided_at = self.decided_at();
         let parts = &mut self.parts;
         let recorded = parts.recorder.record(self.seq, self.now, event, self.effects.as_slice());
+        point(Point::EventRecorded);
         let ticket = recorded.unwrap_or_else(|failure| {
             self.fail(failure);
             Ticket::default()
@@ -230,7 +233,9 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
 
     fn leave(&mut self, request: Approved<OrderRequest>, stamps: Option<Stamps>) {
         self.summary.n_requests += 1;
+        point(Point::RequestBegin);
         self.parts.port.send(request, self.time);
+        point(Point::RequestEnd);
         #[cfg(feature = "sabotage")]
         if sabotage::is_planted(sabotage::Bug::RequestIsSentTwice) {
             self.parts.port.send(request, self.time);

@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use tercel_core::{Command, Event, Strategy};
+use tercel_crash::{Point, point};
 use tercel_script::StrategyBuild;
 use tercel_sim::Observer;
 
@@ -164,6 +165,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
     fn take_over(&mut self, building: &Building, strategy: Box<dyn Strategy>, begun: Instant) {
         let Load { version, answer, .. } = &*building.load;
         let id = version.strategy();
+        point(Point::ReloadBegin);
         // Recorded first: of a version that is on no record nothing could be executed again.
         for record in version.records() {
             if let Err(failure) = self.parts.recorder.keep(&record) {
@@ -172,6 +174,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
                 return;
             }
         }
+        point(Point::ReloadRecorded);
         match version.place(&mut self.parts.engine, strategy) {
             Ok(old) => self.workshop.retired = Some(old),
             Err(error) => {
@@ -179,7 +182,9 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
                 return;
             }
         }
+        point(Point::ReloadPlaced);
         self.handle(&Event::Command(Command::Start(id)));
+        point(Point::ReloadStarted);
         let spent = begun.elapsed();
         let report = LoadReport {
             seq: self.seq,

@@ -19,6 +19,7 @@ mod replay;
 use std::time::{Duration, Instant};
 
 use tercel_core::{Command, Effects, Engine, Event, Nanos, Seq, StrategyId};
+use tercel_crash::{Point, point};
 use tercel_sim::{Observer, Summary};
 
 use crate::clock::Clock;
@@ -279,19 +280,27 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
 
     fn report(&mut self, event: &Event) {
         self.summary.n_reports += 1;
+        point(Point::ReportTaken);
         self.handle(event);
+        point(Point::ReportHandled);
     }
 
     fn take_timer(&mut self) {
         self.timer_at = self.time;
         self.summary.n_timers += 1;
+        point(Point::TimerDue);
         self.handle(&Event::Timer);
+        point(Point::TimerHandled);
     }
 
     /// Returns when the engine wants a timer event. One that would not move time waits for time to
     /// move, or a strategy that sets a timer for the past would hold the loop for ever.
     #[inline]
     fn deadline(&self) -> Nanos {
+        // A timer that an earlier process has set would fire while nobody listens.
+        if !self.has_begun {
+            return NEVER;
+        }
         match self.parts.engine.next_deadline() {
             Some(at) if at > self.timer_at => at.max(self.time),
             Some(_) if self.time > self.timer_at => self.time,
@@ -329,7 +338,9 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         self.has_begun = true;
         self.summary.started_at = Some(self.time);
         self.next_sample_at = self.sample_after(self.time);
+        point(Point::StrategiesStart);
         self.command_all(Command::Start);
+        point(Point::StrategiesStarted);
     }
 
     /// Stops the strategies and lets what is under way arrive. Returns why not all of it is recorded,
@@ -337,7 +348,9 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
     fn end(&mut self, cause: &EndCause) -> Option<RecordFailure> {
         self.close_workshop();
         if self.has_begun {
+            point(Point::StrategiesStop);
             self.command_all(Command::Stop);
+            point(Point::StrategiesStopped);
             self.drain();
             self.summary.ended_at = Some(self.time);
             self.parts.observer.on_sample(self.time, &self.parts.engine);

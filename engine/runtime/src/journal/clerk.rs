@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use tercel_core::{CopiedState, Nanos, Seq, State};
+use tercel_crash::{Point, point};
 use tercel_store::journal::{Journal, JournalError, Record, codec};
 use tercel_store::state;
 
@@ -120,6 +121,7 @@ impl Job {
         match self {
             Self::Encode(Snapshot { opening, seq, now, n_before, state }) => {
                 let bytes = encoded(seq, now, n_before, &state.into_state());
+                point(Point::SnapshotEncoded);
                 Done::Encoded { opening, bytes }
             }
             Self::Reopen { old, lease } => {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use tercel_core::ClientOrderId;
 #[cfg(feature = "sabotage")]
 use tercel_core::sabotage;
+use tercel_crash::{Point, point};
 use tercel_store::journal::{Journal, JournalError};
 
 use crate::recorder::RecordFailure;
@@ -90,6 +91,7 @@ impl Leases {
         if let Some((ticket, end)) = self.pending
             && journal.durable_through() >= ticket
         {
+            point(Point::LeaseRenewed);
             self.usable.end = end;
             self.pending = None;
         }

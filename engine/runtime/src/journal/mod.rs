@@ -20,6 +20,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use tercel_core::{Effect, Engine, Event, MarketData, Nanos, OrderRequest, Seq, StateCopy};
+use tercel_crash::{Point, point};
 use tercel_store::journal::{Journal, JournalError, Record, Sent};
 
 use crate::clock::{SystemTimes, TimeSource};
@@ -428,11 +429,13 @@ impl<M: MarketSink, T: TimeSource> JournalRecorder<M, T> {
         if self.is_encoding || !self.backlog.is_empty() {
             return;
         }
+        point(Point::SnapshotBegin);
         let mut copy = self.copy.take().unwrap_or_default();
         let is_over = copy.advance(engine.state(), PAGES_PER_LOOK) < PAGES_PER_LOOK;
         if is_over {
             let (opening, n_before) = (self.counts.n_reopened, journal.n_records());
             let (now, state) = (self.last_now, copy.finish(engine.state()));
+            point(Point::SnapshotCopied);
             let snapshot = Snapshot { opening, seq, now, n_before, state };
             self.is_encoding = self.clerk.ask(Job::Encode(snapshot));
             self.snapshot_at = begun;
@@ -446,8 +449,10 @@ impl<M: MarketSink, T: TimeSource> JournalRecorder<M, T> {
 
     fn put_snapshot(&mut self, bytes: Vec<u8>) {
         let Some(journal) = &mut self.journal else { return };
+        point(Point::SnapshotHandOver);
         match journal.encoded_snapshot(bytes) {
             Ok(handed_over) => {
+                point(Point::SnapshotHandedOver);
                 if let Phase::Resuming { ticket } = &mut self.phase {
                     *ticket = Some(handed_over);
                 }
@@ -489,6 +494,7 @@ impl<M: MarketSink, T: TimeSource> JournalRecorder<M, T> {
         self.counts.n_snapshots += 1;
         let ticket = journal.encoded_snapshot(bytes).map_err(told)?;
         journal.wait_durable(ticket, self.options.stall).map_err(told)?;
+        point(Point::EndState);
         journal.end(seq, engine.state_hash(), reason).map_err(told)
     }
 
@@ -599,8 +605,11 @@ impl<M: MarketSink, T: TimeSource> Recorder for JournalRecorder<M, T> {
 
     /// Records the state and seals the journal. Waits for the disk as long as it may stall.
     fn close(&mut self, seq: Seq, engine: &Engine, reason: &str) -> Result<(), RecordFailure> {
+        point(Point::EndBegin);
         let sealed = self.seal(seq, engine, reason);
+        point(Point::EndSealed);
         let closed = self.market.close();
+        point(Point::EndTape);
         sealed.and(closed)
     }
 }

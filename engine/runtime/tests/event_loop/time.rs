@@ -1,9 +1,9 @@
 //! What time the engine is told.
 
-use tercel_core::{Command, Event, Intent, Nanos, Scope, Side};
+use tercel_core::{Command, Engine, Event, Intent, Nanos, Scope, Seq, Side, StrategyId};
 use tercel_testkit::Random;
 
-use crate::world::{Happened, Step, World, buy, level, open_book};
+use crate::world::{Happened, Step, World, buy, engine, level, open_book};
 
 /// Kind and time of each event but starts and stops.
 fn told(world: &World) -> Vec<(&'static str, i64)> {
@@ -67,6 +67,37 @@ fn timers_come_once_when_the_clock_has_reached_them() {
     let clock = [5, 9, 10, 11, 20, 20, 95, 96, 101].map(Step::Clock);
     world.run(clock);
     assert_eq!(told(&world), [("timer", 10), ("timer", 20), ("timer", 95), ("timer", 101)]);
+}
+
+/// An account is compared with its venue before strategies begin. A timer that was due by then, set by an
+/// earlier process, fired while nobody listened and was lost.
+#[test]
+fn a_timer_that_is_due_before_strategies_may_begin_waits_for_them() {
+    let world = World::new();
+    let mut before = engine(&world.puppet);
+    world.puppet.give(Intent::SetTimer { name: "due".into(), at: Nanos(10), every_ns: None });
+    let mut effects = Engine::effects();
+    for (seq, command) in [(1, Command::Start(StrategyId(0))), (2, Command::Stop(StrategyId(0)))] {
+        before.handle(Seq(seq), Nanos(0), &Event::Command(command), &mut effects);
+    }
+    let nobody = vec![world.puppet.puppet(), world.puppet.puppet()];
+    let restored = Engine::restore(before.snapshot(), nobody, 16).unwrap();
+    world.is_ready.set(false);
+    let is_ready = world.is_ready.clone();
+    let ready = Step::Do(Box::new(move || is_ready.set(true)));
+    world.run_with(restored, [Step::Clock(20), Step::Clock(30), ready, Step::Clock(40)]);
+    let log = world.log.borrow();
+    let events: Vec<_> = log
+        .iter()
+        .filter_map(|happened| match happened {
+            Happened::Recorded { now, event: Event::Timer, .. } => Some(("timer", *now)),
+            Happened::Recorded { now, event: Event::Command(Command::Start(_)), .. } => {
+                Some(("start", *now))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(events, [("start", 30), ("start", 30), ("timer", 30)]);
 }
 
 #[test]

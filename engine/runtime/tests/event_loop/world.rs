@@ -60,6 +60,8 @@ pub(crate) struct World {
     control: Rc<RefCell<Option<Control>>>,
     /// Accounts whose orders wait until they are durable.
     pub(crate) durable: Vec<AccountId>,
+    /// Whether the venue lets strategies begin.
+    pub(crate) is_ready: Rc<Cell<bool>>,
 }
 
 impl World {
@@ -76,13 +78,23 @@ impl World {
             handle,
             control: Rc::new(RefCell::new(Some(control))),
             durable: Vec::new(),
+            is_ready: Rc::new(Cell::new(true)),
         }
     }
 
     /// Runs the story to its end.
     pub(crate) fn run(&self, story: impl IntoIterator<Item = Step>) -> (Ending, Engine) {
+        self.run_with(engine(&self.puppet), story)
+    }
+
+    /// Runs the story of this engine to its end.
+    pub(crate) fn run_with(
+        &self,
+        engine: Engine,
+        story: impl IntoIterator<Item = Step>,
+    ) -> (Ending, Engine) {
         let parts = Parts {
-            engine: engine(&self.puppet),
+            engine,
             clock: Hands(self.clone()),
             port: Desk(self.clone()),
             recorder: Book(self.clone()),
@@ -296,6 +308,10 @@ impl Port for Desk {
 
     fn is_busy(&self) -> bool {
         !self.0.reports.borrow().is_empty()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.is_ready.get()
     }
 
     fn resync(&mut self, _instrument: InstrumentId, _now: Nanos) {}

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use rtrb::Consumer;
+use tercel_crash::{Point, point};
 
 use super::block::Block;
 use super::error::JournalError;
@@ -94,8 +95,11 @@ impl Committer {
         self.head.hash = self.block.hash();
         self.head.last_block = self.block.first();
         self.head.n_blocks += 1;
+        point(Point::BlockGathered);
         self.file.commit(&self.block, &self.head)?;
+        point(Point::CommitEnd);
         self.shared.raise(self.block.end());
+        point(Point::CommitTold);
         self.block.begin_next();
         Ok(if is_full { Committed::Part } else { Committed::All })
     }

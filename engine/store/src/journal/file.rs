@@ -6,6 +6,7 @@ use redb::{
 };
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use tercel_crash::{Point, point};
 
 use super::block::Block;
 use super::error::JournalError;
@@ -133,9 +134,11 @@ impl File {
         {
             let mut blocks = transaction.open_table(BLOCKS).map_err(self.place.storage())?;
             blocks.insert(block.first(), block.bytes()).map_err(self.place.storage())?;
+            point(Point::BlockWritten);
             let mut heads = transaction.open_table(HEAD).map_err(self.place.storage())?;
             heads.insert(HEAD_KEY, head.encode().as_slice()).map_err(self.place.storage())?;
         }
+        point(Point::CommitBegin);
         transaction.commit().map_err(self.place.storage())
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use redb::StorageBackend;
 use rtrb::{Consumer, Producer, RingBuffer};
 use tercel_core::{ClientOrderId, Effect, Event, Nanos, Seq};
+use tercel_crash::{Point, point};
 
 use super::block::RECORD_MAX;
 use super::codec;
@@ -115,8 +116,12 @@ impl Journal {
         options: JournalOptions,
     ) -> Result<Self, JournalError> {
         let nascent = Nascent::at(path)?;
-        let journal = Self::begin(nascent.create(options.cache_bytes)?, start, options)?;
+        let file = nascent.create(options.cache_bytes)?;
+        point(Point::JournalMade);
+        let journal = Self::begin(file, start, options)?;
+        point(Point::JournalBegun);
         nascent.publish()?;
+        point(Point::JournalNamed);
         Ok(journal)
     }
 
@@ -261,7 +266,9 @@ impl Journal {
         self.start_frame();
         codec::encode_entry(seq, now, event, effects, &mut self.frame);
         self.owed = Some(seq);
+        point(Point::EntryHandOver);
         let ticket = self.hand_over()?;
+        point(Point::EntryHandedOver);
         self.owed = None;
         self.last_seq = Some(seq);
         Ok(ticket)
@@ -316,6 +323,7 @@ impl Journal {
     pub fn lease(&mut self, n: u32) -> Result<Range<u64>, JournalError> {
         let (ids, ticket) = self.lease_ahead(n)?;
         self.wait_durable(ticket, Duration::MAX)?;
+        point(Point::LeaseDurable);
         Ok(ids)
     }
 
@@ -332,7 +340,9 @@ impl Journal {
         if to > most || n == 0 {
             return Err(JournalError::IdsExhausted { from, n: n.into(), most });
         }
+        point(Point::LeaseHandOver);
         let ticket = self.put(&Record::IdLease { from, to })?;
+        point(Point::LeaseHandedOver);
         self.lease_end = to;
         Ok((from..to, ticket))
     }
@@ -451,6 +461,7 @@ impl Journal {
         if self.shared.put_aside(record).is_err() {
             return Err(full);
         }
+        point(Point::RecordAside);
         self.ring.push_entire_slice(&ASIDE.to_le_bytes()).map_err(|_| {
             self.shared.take_back();
             full

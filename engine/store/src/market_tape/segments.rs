@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rtrb::Consumer;
 use tercel_core::Event;
+use tercel_crash::{Point, point};
 
 use super::writer::{MarketTapeOptions, Numbered, Shared};
 use super::{ENDING, segments_of};
@@ -141,10 +142,15 @@ impl Segments {
             Some(segment) => segment,
             None => self.begin()?,
         };
+        point(Point::TapeBlock);
         segment.write(self.first, &self.pending)?;
+        point(Point::TapeBlockWritten);
         segment.flush()?;
+        point(Point::TapeBlockFlushed);
         if segment.n_bytes() >= self.options.segment_bytes {
+            point(Point::TapeSegmentFull);
             segment.end()?;
+            point(Point::TapeSegmentEnded);
             self.tidy();
         } else {
             self.segment = Some(segment);
@@ -156,7 +162,9 @@ impl Segments {
         self.n_segments += 1;
         let path = self.folder.join(format!("{:08}.{ENDING}", self.n_segments));
         let file = File::create_new(&path).map_err(|error| StoreError::io(&path, error))?;
-        BlockWriter::begin(file, &path, &self.metadata, true)
+        let segment = BlockWriter::begin(file, &path, &self.metadata, true)?;
+        point(Point::TapeSegment);
+        Ok(segment)
     }
 
     /// Says how many events there were, if the last ones were lost, and closes the last segment.

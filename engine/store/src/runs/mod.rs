@@ -22,6 +22,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use tercel_crash::{Point, point};
+
 pub use error::RunsError;
 pub use export::{ExportError, ExportFormat, ExportedTable};
 pub use outline::{RunOutline, RunState};
@@ -144,11 +146,13 @@ impl RunCatalog {
         writeln!(file, "{number}").and_then(|()| file.sync_all()).map_err(io(&temporary))?;
         fs::rename(&temporary, &note).map_err(io(&note))?;
         sync(&runs)?;
+        point(Point::RunNumbered);
         let path = self.folder(number);
         fs::create_dir(&path).map_err(io(&path))?;
         sync(&path)?;
         sync(&runs)?;
         sync(&self.data)?;
+        point(Point::RunFolder);
         Ok(RunFolder { number, path })
     }
 

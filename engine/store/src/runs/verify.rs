@@ -1,6 +1,7 @@
 //! Whether a run's files are what was written.
 
 use super::{RunFolder, RunsError};
+use crate::error::StoreError;
 use crate::journal::{JournalError, JournalReader};
 use crate::market_tape::{MarketTapeReader, Taped};
 
@@ -92,7 +93,14 @@ impl RunFolder {
             return;
         }
         let mut check = || {
-            let mut reader = MarketTapeReader::open(&tape)?;
+            let mut reader = match MarketTapeReader::open(&tape) {
+                // Cut off before its first block: nothing is there, and nothing is damaged.
+                Err(error @ StoreError::Truncated { .. }) => {
+                    found.notes.push(error.to_string());
+                    return Ok(());
+                }
+                opened => opened?,
+            };
             while let Some(item) = reader.next_item()? {
                 match item {
                     Taped::Event { .. } => found.n_taped += 1,
@@ -100,7 +108,7 @@ impl RunFolder {
                 }
             }
             found.notes.extend_from_slice(reader.notes());
-            Ok::<(), crate::StoreError>(())
+            Ok::<(), StoreError>(())
         };
         if let Err(error) = check() {
             found.tape_fault = Some(error.to_string());

@@ -1,7 +1,8 @@
 //! A server in a folder of its own.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -82,16 +83,23 @@ impl Place {
 
     /// Starts the server and waits until it answers.
     pub(crate) fn start(&self) -> Server<'_> {
-        let child = Command::new(env!("CARGO_BIN_EXE_tercel"))
+        let mut server = self.spawn(&[]);
+        server.wait_until(|status| status["seq"].as_u64() > Some(0));
+        server
+    }
+
+    /// Starts the server with these variables, and waits for nothing.
+    pub(crate) fn spawn(&self, variables: &[(&str, &str)]) -> Server<'_> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tercel"))
             .args(["run", "--config", "tercel.toml"])
             .current_dir(self.folder.path())
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut server = Server { child, place: self };
-        server.wait_until(|status| status["seq"].as_u64() > Some(0));
-        server
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Server { child, stderr, said: String::new(), place: self }
     }
 
     /// The folders of all runs, oldest first.
@@ -109,6 +117,9 @@ impl Place {
 /// A running server.
 pub(crate) struct Server<'a> {
     child: Child,
+    stderr: BufReader<ChildStderr>,
+    /// What it has said that was read.
+    said: String,
     place: &'a Place,
 }
 
@@ -135,11 +146,43 @@ impl Server<'_> {
     }
 
     fn errors(&mut self) -> String {
-        let mut text = String::new();
-        if let Some(mut errors) = self.child.stderr.take() {
-            std::io::Read::read_to_string(&mut errors, &mut text).unwrap();
+        self.stderr.read_to_string(&mut self.said).unwrap();
+        std::mem::take(&mut self.said)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it says that it runs; returns whether it lived to say so.
+    pub(crate) fn is_up(&mut self) -> bool {
+        let mut line = String::new();
+        while self.stderr.read_line(&mut line).unwrap() > 0 {
+            self.said.push_str(&line);
+            if line.starts_with("run ") {
+                return true;
+            }
+            line.clear();
         }
-        text
+        false
+    }
+
+    /// Waits until it says that it runs.
+    pub(crate) fn wait_up(&mut self) {
+        assert!(self.is_up(), "it did not start: {}", self.said);
+    }
+
+    /// Waits until it ends by itself, and returns what it said last; `why` tells what it should have
+    /// ended of.
+    pub(crate) fn wait(mut self, why: &str) -> (ExitStatus, String) {
+        let begun = Instant::now();
+        loop {
+            if let Some(exit) = self.child.try_wait().unwrap() {
+                return (exit, self.errors());
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not end: {why}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Ends it as the system does when it must: no code of ours runs.
@@ -150,9 +193,13 @@ impl Server<'_> {
 
     /// Asks it to stop and returns its exit code.
     pub(crate) fn stop(mut self, signal: &str) -> Option<i32> {
+        self.signal(signal);
+        self.child.wait().unwrap().code()
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
-        self.child.wait().unwrap().code()
     }
 }
 
