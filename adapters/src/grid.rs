@@ -13,13 +13,17 @@ pub struct Grid {
     eighths: u64,
     /// One more than 2^64 divided by `eighths`, rounded down: division by multiplication.
     inverse: u64,
-    /// Eight times the decimals of a step that is a power of ten: the bits of a word that they
-    /// take, a digit a byte. [`NO_POWER`] for other steps.
-    power_bits: u32,
+    /// Of a step that is a power of ten, the bits of a word that its decimals leave for whole
+    /// digits, a digit a byte; zero for other steps.
+    whole_bits: u32,
+    /// The bits that they take.
+    part_bits: u32,
+    /// The bits of a word of decimals that are finer than such a step.
+    beyond: u64,
 }
 
-/// More bits than a word has left beside one digit.
-const NO_POWER: u32 = 63;
+/// Eight bytes with a point among them, eight decimals behind it, and a quote.
+const WIDE: usize = 18;
 
 /// Decimals that the quick way reads.
 const QUICK_DECIMALS: u32 = 8;
@@ -43,27 +47,50 @@ impl Grid {
             .filter(|eighths| *eighths < 1 << 40)
             .unwrap_or(0);
         let inverse = if eighths > 1 { u64::MAX / eighths + 1 } else { 0 };
-        let power_bits = if mantissa == 1 && scale < 8 { 8 * scale } else { NO_POWER };
-        Some(Self { mantissa, scale, eighths, inverse, power_bits })
+        let (whole_bits, part_bits) =
+            if mantissa == 1 && scale < 8 { (64 - 8 * scale, 8 * scale) } else { (0, 0) };
+        let beyond = u64::MAX << part_bits;
+        Some(Self { mantissa, scale, eighths, inverse, whole_bits, part_bits, beyond })
     }
 
     /// Returns the steps of a number at `at`, which is behind its opening quote, and the place
     /// behind its closing one. `None` if it is not on the grid or not of the plain kind: up to
     /// eight digits, a point and up to eight digits, with bytes to spare behind. Then
     /// [`steps`](Self::steps) has the answer.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call costs a fifth of what there is to do")]
+    #[inline(always)]
     #[must_use]
     pub fn quick(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
-        match self.quick_parts(bytes, at) {
-            Some(found) => Some(found),
-            None => self.quick_whole(bytes, at),
+        // As long as the longest number with a point among its first eight bytes and the quote
+        // behind it, so that the text's end is looked for once.
+        if let Some(text) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WIDE>)
+            && let Some((steps, n)) = self.quick_parts(text)
+        {
+            return Some((steps, at + n));
         }
+        self.quick_rest(bytes, at)
     }
 
-    /// The same for numbers with a point among the first eight bytes.
-    #[inline]
-    fn quick_parts(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
-        let head = word(bytes, at)?;
+    /// The same for numbers that are not wholly within the text given, or are written otherwise.
+    #[inline(never)]
+    fn quick_rest(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+        let rest = bytes.get(at..)?;
+        if rest.len() < WIDE {
+            let mut text = [0; WIDE];
+            text[..rest.len()].copy_from_slice(rest);
+            if let Some((steps, n)) = self.quick_parts(&text) {
+                return Some((steps, at + n));
+            }
+        }
+        self.quick_whole(bytes, at)
+    }
+
+    /// Returns the steps of a number with a point among its first eight bytes, and how many bytes
+    /// it takes with its closing quote.
+    #[expect(clippy::inline_always, reason = "a call costs a fifth of what there is to do")]
+    #[inline(always)]
+    fn quick_parts(&self, text: &[u8; WIDE]) -> Option<(i64, usize)> {
+        let head = word(text, 0)?;
         let mark = marks(head, b'.');
         // Of the digits before the point. A quote before it is no digit, which is seen below.
         let n_bits = mark.trailing_zeros() & !7;
@@ -71,11 +98,11 @@ impl Grid {
             return None;
         }
         let whole = (head ^ ZEROS) << (64 - n_bits);
-        let tail_at = at + place_of(mark) + 1;
-        let tail = word(bytes, tail_at)?;
+        let tail_at = place_of(mark) + 1;
+        let tail = word(text, tail_at)?;
         let mark = marks(tail, b'"');
         let (part, end) = if mark == 0 {
-            if *bytes.get(tail_at + 8)? != b'"' {
+            if *text.get(tail_at + 8)? != b'"' {
                 return None;
             }
             (tail ^ ZEROS, tail_at + 9)
@@ -86,10 +113,10 @@ impl Grid {
             }
             ((tail ^ ZEROS) & !(u64::MAX << n_bits), tail_at + place_of(mark) + 1)
         };
-        let bits = self.power_bits;
-        if n_bits + bits <= 64 && part >> bits == 0 {
+        if n_bits <= self.whole_bits && part & self.beyond == 0 {
             // Whole steps and at most eight digits of them, so both parts are put together as
             // texts and read as one number, and nothing has to be divided.
+            let bits = self.part_bits;
             let steps = digits(whole >> bits | (part << 1) << (63 - bits))?;
             return Some((steps.cast_signed(), end));
         }

@@ -225,7 +225,8 @@ impl<'a> Cursor<'a> {
                     each(px, self.floored(qty)?);
                 }
             }
-            if self.bytes.get(self.at..self.at + 3) == Some(b"],[") {
+            // With the quote, which is left: four bytes are one comparison.
+            if self.bytes.get(self.at..self.at + 4) == Some(b"],[\"") {
                 self.at += 3;
                 continue;
             }
