@@ -373,3 +373,52 @@ fn a_start_that_waits_for_the_venues_budget_says_so() {
         server.kill();
     }
 }
+
+/// Futures: position and wallet are the venue's after trades, kills and restarts, and no order is sent
+/// twice.
+#[test]
+fn futures_are_traded_like_spot() {
+    let exchange = Exchange::start("BTCUSDT");
+    let account = || exchange.get("/control/books")["usdm"]["accounts"][KEY].take();
+    let n_fills = || account()["fills"].as_array().map_or(0, Vec::len);
+    let place = place_at(&exchange, SCRIPT, 10);
+    let path = place.path("tercel.toml");
+    // No order leaves before it is on the disk, or a strategy that is killed may lose one of its own.
+    let config = std::fs::read_to_string(&path).unwrap();
+    let config = config.replace("[exchange]\n", "[exchange]\nname = \"binance_usdm\"\n");
+    std::fs::write(&path, config.replace("[journal]\n", "[journal]\nmode = \"durable\"\n"))
+        .unwrap();
+    for n in 0..3_u64 {
+        let before = n_fills();
+        let server = place.start();
+        let begun = Instant::now();
+        while n_fills() < before + 4 {
+            let status = server.status();
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not trade: {status:#?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(41 * n));
+        server.kill();
+    }
+    let mut server = place.start();
+    assert!(place.tercel(&["ctl", "kill"]).status.success());
+    let status = server.wait_until(|status| {
+        let books = account();
+        let position = books["positions"][0]["quantity"].as_str().unwrap_or("0");
+        let ours = status["positions"][0]["quantity"].as_str().unwrap_or("0");
+        let (ours, theirs): (Decimal, Decimal) = (ours.parse().unwrap(), position.parse().unwrap());
+        let is_quiet = books["orders"].as_array().unwrap().iter().all(|own| own["open"] != true);
+        is_quiet && status["n_open_orders"] == 0 && ours == theirs
+    });
+    assert_eq!(alarms(&status), Vec::<String>::new());
+    let mut names = BTreeMap::new();
+    for order in account()["orders"].as_array().unwrap() {
+        *names.entry(order["client_id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+    }
+    assert!(names.len() > 10 && names.values().all(|n| *n == 1), "sent twice: {names:?}");
+    assert_eq!(sync(&place, 0)["equal"], true);
+    assert_eq!(server.stop("-TERM"), Some(0));
+    assert_eq!(sync(&place, 0)["by"], "journal");
+    let latest = place.tercel(&["verify", "latest"]);
+    assert!(latest.status.success(), "{}", String::from_utf8_lossy(&latest.stdout));
+}

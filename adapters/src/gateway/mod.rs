@@ -31,8 +31,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use tercel_core::{
-    AccountId, ClientOrderId, Event, ExecutionReport, InstrumentId, Nanos, Order, Quantity,
-    ReportKind, State,
+    AccountId, ClientOrderId, Event, ExecutionReport, InstrumentId, Nanos, Order, ReportKind, State,
 };
 
 use self::ledger::Ledger;
@@ -153,8 +152,7 @@ impl Gateway {
     ) -> Self {
         let own = &state.accounts[account.index()];
         let holdings = own.balances.iter().map(|balance| balance.total).collect();
-        let positions: Vec<Quantity> =
-            own.scope.positions.iter().map(|position| position.qty).collect();
+        let positions = own.scope.positions.clone();
         let mut gateway = Self {
             account,
             options,
@@ -173,7 +171,7 @@ impl Gateway {
         };
         for instrument in gateway.listing.instruments() {
             let id = instrument.id;
-            if positions.get(id.index()).is_some_and(|qty| !qty.is_zero()) {
+            if positions.get(id.index()).is_some_and(|own| !own.qty.is_zero()) {
                 gateway
                     .fill_queries
                     .insert(id, FillQuery::new(now.plus(-gateway.options.fill_overlap_ns)));

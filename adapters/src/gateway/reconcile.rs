@@ -290,7 +290,9 @@ impl Gateway {
         let adopted = self.options.difference == DifferencePolicy::Adopt;
         out.notices.push(GatewayNotice::PositionDiffers { instrument, ours, theirs, adopted });
         if adopted {
-            self.ledger.adopt_position(instrument, theirs);
+            if let Some(own) = self.listing.instrument(instrument) {
+                self.ledger.adopt_position(own, theirs, price);
+            }
             self.tell(AccountItem::Position { instrument, qty: theirs, price }, out);
         }
         true
