@@ -1,0 +1,210 @@
+//! What answers mean for the requests that they belong to.
+
+use tercel_core::{Nanos, OrderSpec};
+
+use super::super::hosts::Product;
+use super::super::operation::usdm;
+use super::super::{directory, errors, user};
+use super::{Content, Desk, Exchange, Instead, Open, Way};
+use crate::client_id::OrderKey;
+use crate::document::{Fields, Value, items};
+use crate::error::{ErrorKind, VenueError};
+use crate::protocol::{Answer, News, OrderNews, OrderStatus, Outbox, RequestId, VenueText};
+
+/// Executions that are asked for at once.
+const FILLS_A_PAGE: usize = 1_000;
+
+impl Desk {
+    pub(super) fn understood(
+        &mut self,
+        exchange: &Exchange,
+        value: Value<'_, '_>,
+        out: &mut Outbox,
+    ) {
+        let directory = &self.directory;
+        let answer = match exchange.content {
+            Content::Order => directory.order(value).map(|order| {
+                let fills = directory.fills_of_order(value, &order);
+                Answer::Order(order, fills)
+            }),
+            Content::Algo => directory.algo(value).map(|order| Answer::Order(order, Vec::new())),
+            Content::Amended => value.field("amendedOrder").and_then(|order| {
+                let mut order = directory.order(order)?;
+                order.venue_at = directory::at(value, "transactTime");
+                Some(Answer::Order(order, Vec::new()))
+            }),
+            Content::Replaced { .. } => {
+                let both = value.field("data").unwrap_or(value);
+                let old = both.field("cancelResponse").and_then(|old| directory.order(old));
+                let new = both.field("newOrderResponse").and_then(|new| directory.order(new));
+                old.zip(new).map(|(old, new)| Answer::Replaced { old, new })
+            }
+            Content::Orders => {
+                let list = items(value).into_iter();
+                Some(Answer::Orders(list.filter_map(|item| directory.order(item)).collect()))
+            }
+            Content::Algos => {
+                let list = items(value).into_iter();
+                Some(Answer::Orders(list.filter_map(|item| directory.algo(item)).collect()))
+            }
+            Content::Fills => {
+                let list = items(value);
+                let is_full = list.len() >= FILLS_A_PAGE;
+                let mut fills: Vec<_> =
+                    list.into_iter().filter_map(|item| directory.fill(item)).collect();
+                fills.sort_by_key(|fill| fill.trade_id);
+                Some(Answer::Fills(fills, is_full))
+            }
+            Content::Holdings => Some(Answer::Holdings(match self.product {
+                Product::Spot => {
+                    let at = directory::at(value, "updateTime");
+                    let list = value.items("balances").into_iter();
+                    list.filter_map(|item| directory.spot_holding(item, at)).collect()
+                }
+                Product::UsdMargined => {
+                    let list = items(value).into_iter();
+                    list.filter_map(|item| directory.futures_holding(item)).collect()
+                }
+            })),
+            Content::Positions => Some(Answer::Positions(user::positions(directory, items(value)))),
+            Content::AlgoGone | Content::Nothing => None,
+        };
+        self.close(exchange.request, Ok(answer.unwrap_or(Answer::Done)), out);
+    }
+
+    pub(super) fn refused(
+        &mut self,
+        exchange: &Exchange,
+        error: VenueError,
+        data: Option<Value<'_, '_>>,
+        way: Way,
+        now: Nanos,
+        out: &mut Outbox,
+    ) {
+        if let Content::Replaced { new_key, spec } = exchange.content {
+            let outcome = self.half_replaced(new_key, &spec, error, data);
+            self.close(exchange.request, outcome, out);
+            return;
+        }
+        if error.kind == ErrorKind::UnknownOrder
+            && let Some(instead) = exchange.instead
+        {
+            self.ask_instead(exchange.request, instead, way, now, out);
+            self.close_part(exchange.request);
+            return;
+        }
+        let is_as_wanted = error.kind == ErrorKind::NoChange
+            // Nothing to withdraw is what withdrawing everything wants.
+            || (exchange.content == Content::Nothing
+                && error.kind == ErrorKind::UnknownOrder);
+        let outcome = if is_as_wanted { Ok(Answer::Done) } else { Err(error) };
+        self.close(exchange.request, outcome, out);
+    }
+
+    /// The order is not known among its own kind: it may be of the other.
+    fn ask_instead(
+        &mut self,
+        request: RequestId,
+        instead: Instead,
+        way: Way,
+        now: Nanos,
+        out: &mut Outbox,
+    ) {
+        let name = self.directory.name(instead.key);
+        self.params.clear();
+        let (operation, content) = match (instead.to_algo, instead.is_cancel) {
+            (true, true) => (usdm::CANCEL_ALGO, Content::AlgoGone),
+            (true, false) => (usdm::ALGO, Content::Algo),
+            (false, true) => (usdm::CANCEL, Content::Order),
+            (false, false) => (usdm::ORDER, Content::Order),
+        };
+        if instead.to_algo {
+            self.params.text("clientAlgoId", &name);
+        } else {
+            if self.push_symbol(instead.instrument).is_err() {
+                return;
+            }
+            self.params.text("origClientOrderId", &name);
+        }
+        self.say(&operation, request, content, None, way, now, out);
+    }
+
+    /// What a refused withdraw-and-place has done: nothing, or half of it.
+    fn half_replaced(
+        &self,
+        new_key: OrderKey,
+        spec: &OrderSpec,
+        error: VenueError,
+        data: Option<Value<'_, '_>>,
+    ) -> Result<Answer, VenueError> {
+        let Some(data) = data else { return Err(error) };
+        let told = |name: &str| {
+            let part = data.field(name)?;
+            let code = part.integer("code")?;
+            let text = part.text("msg").unwrap_or_default();
+            Some(errors::refusal(self.product, 400, code, text, None))
+        };
+        if data.text("cancelResult") != Some("SUCCESS") {
+            // The order that was to go is as it was, and none has come.
+            return Err(told("cancelResponse").unwrap_or(error));
+        }
+        let Some(old) = data.field("cancelResponse").and_then(|old| self.directory.order(old))
+        else {
+            return Err(VenueError { kind: ErrorKind::OutcomeUnknown, ..error });
+        };
+        let new = OrderNews {
+            key: Some(new_key),
+            venue_order_id: VenueText::new(),
+            instrument: spec.instrument,
+            status: OrderStatus::Rejected,
+            side: spec.side,
+            kind: spec.kind,
+            qty: spec.qty,
+            filled: tercel_core::Quantity::ZERO,
+            venue_at: old.venue_at,
+        };
+        Ok(Answer::Replaced { old, new })
+    }
+
+    /// Notes that one exchange of a request is over without a word of its own.
+    fn close_part(&mut self, request: RequestId) {
+        if let Some(open) = self.open.get_mut(&request) {
+            open.n_left -= 1;
+        }
+    }
+
+    /// Notes an exchange's outcome, and answers the request if it was the last one.
+    pub(super) fn close(
+        &mut self,
+        request: RequestId,
+        outcome: Result<Answer, VenueError>,
+        out: &mut Outbox,
+    ) {
+        let Some(open) = self.open.get_mut(&request) else { return };
+        open.n_left = open.n_left.saturating_sub(1);
+        let outcome = match outcome {
+            Ok(Answer::Orders(mut orders)) => {
+                // Lists of several exchanges are put together.
+                match &mut open.orders {
+                    Some(own) => own.append(&mut orders),
+                    None => open.orders = Some(orders),
+                }
+                Ok(Answer::Done)
+            }
+            Err(error) => {
+                open.failed.get_or_insert(error);
+                Ok(Answer::Done)
+            }
+            other => other,
+        };
+        if open.n_left > 0 {
+            return;
+        }
+        let outcome = match self.open.remove(&request) {
+            Some(Open { failed: Some(error), .. }) => Err(error),
+            Some(Open { orders: Some(orders), .. }) => Ok(Answer::Orders(orders)),
+            _ => outcome,
+        };
+        out.news.push(News::Answered { request, outcome });
+    }
+}
