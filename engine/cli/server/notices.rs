@@ -5,7 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
-use tercel_core::{Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, Seq, StrategyId};
+use tercel_core::{
+    Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, ReportRefusal, Seq, StrategyId,
+};
 use tercel_sim::Observer;
 
 use crate::control_api::NoticeStatus;
@@ -160,9 +162,22 @@ impl Notices {
                 let (symbol, mark) = (&instrument.spec.symbol, instrument.price_decimal(*mark));
                 ("info", format!("funding of {symbol}: {rate} at {mark}"))
             }
-            Notice::ReportRefused { order, cause } => {
-                ("warn", format!("a report on order {order} was refused: {cause:?}"))
-            }
+            Notice::ReportRefused { order, cause } => match cause {
+                // What was under way while an order ended, or was told before: an ordinary day has
+                // thousands. Exports of a run have them all.
+                ReportRefusal::AfterEnd | ReportRefusal::Stale | ReportRefusal::DuplicateFill => {
+                    tracing::debug!(
+                        at_ns = at.0,
+                        "a report on order {order} is no news: {cause:?}"
+                    );
+                    return;
+                }
+                ReportRefusal::UnknownOrder
+                | ReportRefusal::Overfill
+                | ReportRefusal::Malformed => {
+                    ("warn", format!("a report on order {order} was refused: {cause:?}"))
+                }
+            },
             // Drawn for reports.
             Notice::NamePlot { .. } | Notice::Draw { .. } | Notice::Mark { .. } => return,
         };
