@@ -50,10 +50,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let exchange = ExchangeServer::start(listen, setup.binance().or_input()?).or_machine()?;
     let place = Place::create(&args.folder, exchange.address())?;
     eprintln!(
-        "an exchange at {}, a server in {}; {} s, or until interrupted",
+        "for {} s (^C ends it): an exchange at {}, a server in {}",
+        args.seconds,
         exchange.address(),
-        args.folder.display(),
-        args.seconds
+        args.folder.display()
     );
     let mut server = place.start()?;
     let until = Instant::now() + Duration::from_secs(args.seconds);
@@ -130,8 +130,8 @@ fn report(place: &Place, status: Option<&Status>) -> Outcome<String> {
     let _ = writeln!(w, "\n{}", latency::table(&place.data())?);
     let _ = writeln!(
         w,
-        "what it did stays in {}: `tercel runs --data {}`, and `tercel replay latest --data {}` \
-         executes it again",
+        "what it did stays in {}; to look at it, and to execute it again:\n  \
+         tercel runs --data {}\n  tercel replay latest --data {}",
         place.folder().display(),
         place.data().display(),
         place.data().display()

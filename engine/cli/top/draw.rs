@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 
 use super::App;
-use super::tables::draw_right;
+use super::tables::{draw_right, fitting};
 use crate::control_api::{InstrumentStatus, LevelStatus, Status, TradingStateName};
 use crate::report::count;
 
@@ -165,10 +165,14 @@ fn level_line(level: &LevelStatus, style: Style) -> Line<'static> {
 fn balances(status: &Status) -> Vec<Line<'_>> {
     let all = status.accounts.iter().flat_map(|account| &account.balances);
     all.map(|held| {
+        let locked = match held.locked.as_str() {
+            "0" => String::new(),
+            locked => format!(" -{}", fitting(locked, 6)),
+        };
         Line::from(vec![
             Span::styled(format!("{:<6}", held.asset), DIM),
-            Span::raw(format!("{:>13}", held.total)),
-            Span::styled(format!(" -{}", held.locked), DIM),
+            Span::raw(format!("{:>14}", fitting(&held.total, 14))),
+            Span::styled(locked, DIM),
         ])
     })
     .collect()
@@ -178,7 +182,7 @@ fn balances(status: &Status) -> Vec<Line<'_>> {
 fn health(status: &Status) -> Vec<Line<'_>> {
     let line = |name: &str, text: String, is_bad: bool| {
         let style = if is_bad { BAD } else { Style::new() };
-        Line::from(vec![Span::styled(format!("{name:<8}"), DIM), Span::styled(text, style)])
+        Line::from(vec![Span::styled(format!("{name:<9}"), DIM), Span::styled(text, style)])
     };
     let journal = &status.journal;
     let behind = journal.n_records.saturating_sub(journal.n_durable);

@@ -35,7 +35,10 @@ pub(super) fn draw_right(frame: &mut Frame<'_>, status: &Status, area: Rect) {
 /// wide one.
 const NAME: Constraint = Constraint::Min(8);
 /// Its width on a wide screen.
-const NAME_WIDE: Constraint = Constraint::Length(20);
+const NAME_WIDE_CELLS: u16 = 20;
+const NAME_WIDE: Constraint = Constraint::Length(NAME_WIDE_CELLS);
+/// What a column has to have that takes the rest.
+const FILL_CELLS: u16 = 20;
 
 /// A column: its heading, its width, whether it is for wide screens only.
 type Column = (&'static str, Constraint, bool);
@@ -53,8 +56,8 @@ fn draw_table(
         frame.render_widget(Paragraph::new(Line::styled("none", DIM)).block(titled(title)), area);
         return;
     }
-    let is_shown = |n: usize| is_wide || !columns[n].2;
-    let shown: Vec<_> = (0..columns.len()).filter(|n| is_shown(*n)).collect();
+    let shown = shown(columns, is_wide, area.width);
+    let is_shown = |n: usize| shown.contains(&n);
     let is_number = |n: usize| columns[n].0.starts_with('>');
     let cell = |n: usize, mut span: Span<'static>| {
         if let (true, Constraint::Length(width)) = (is_number(n), columns[n].1) {
@@ -83,6 +86,29 @@ fn draw_table(
     .header(Row::new(heading.collect::<Vec<_>>()))
     .block(titled(title));
     frame.render_widget(table, area);
+}
+
+/// Returns the columns that there is room for: those for wide screens only while they all fit, because a
+/// number without room would lose its first digits.
+fn shown(columns: &[Column], is_wide: bool, room: u16) -> Vec<usize> {
+    let width = |column: &Column| match column.1 {
+        NAME if is_wide => NAME_WIDE_CELLS + 1,
+        NAME => 8 + 1,
+        Constraint::Length(width) => width + 1,
+        _ => FILL_CELLS + 1,
+    };
+    let of_all: u16 = columns.iter().filter(|column| !column.2).map(width).sum();
+    let mut left = (room + 1).saturating_sub(of_all);
+    (0..columns.len())
+        .filter(|n| {
+            let needed = width(&columns[*n]);
+            let is_shown = !columns[*n].2 || (is_wide && needed <= left);
+            if is_shown && columns[*n].2 {
+                left -= needed;
+            }
+            is_shown
+        })
+        .collect()
 }
 
 fn draw_strategies(frame: &mut Frame<'_>, all: &[StrategyStatus], is_wide: bool, area: Rect) {
@@ -119,8 +145,9 @@ fn draw_strategies(frame: &mut Frame<'_>, all: &[StrategyStatus], is_wide: bool,
         })
         .collect();
     // A narrow screen has no column for why a strategy failed.
+    let has_column = shown(&columns, is_wide, area.width).contains(&(columns.len() - 1));
     let failed = all.iter().find_map(|s| Some((&s.name, s.fault.as_ref()?)));
-    let title = match failed.filter(|_| !is_wide) {
+    let title = match failed.filter(|_| !has_column) {
         Some((name, fault)) => Line::styled(format!("{name}: {fault}"), BAD),
         None => Line::raw("strategies"),
     };
@@ -174,7 +201,7 @@ fn draw_orders(frame: &mut Frame<'_>, status: &Status, is_wide: bool, area: Rect
             Span::raw(order.kind.clone()),
             Span::styled(order.side.clone(), if order.side == "sell" { BAD } else { GOOD }),
             Span::raw(order.price.clone().unwrap_or_else(|| "market".to_owned())),
-            Span::raw(format!("{}/{}", order.filled, order.quantity)),
+            Span::raw(format!("{}/{}", plain(&order.filled), plain(&order.quantity))),
             Span::raw(if is_wide { order.status.clone() } else { short(&order.status) }),
             Span::raw(age(order.age_ms)),
         ]
@@ -245,11 +272,19 @@ fn table_rows(n: usize, most: u16) -> u16 {
 
 /// Returns a number that fits: aligned to the right it would lose its first digits unseen, so it
 /// loses its last ones for a mark.
-fn fitting(number: &str, width: usize) -> String {
+pub(super) fn fitting(number: &str, width: usize) -> String {
     if number.chars().count() <= width {
         return number.to_owned();
     }
     number.chars().take(width - 1).chain(['…']).collect()
+}
+
+/// Returns a decimal without zeros at its end.
+fn plain(number: &str) -> &str {
+    match number.contains('.') {
+        true => number.trim_end_matches('0').trim_end_matches('.'),
+        false => number,
+    }
 }
 
 /// Returns an order's status in the room that a narrow screen has.

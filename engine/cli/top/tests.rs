@@ -38,7 +38,26 @@ fn a_busy_server_on_a_small_and_a_large_screen() {
         golden.assert_eq(&screen(&app, now, width, height));
     };
     check(80, 24, expect_file!["golden/80x24.txt"]);
+    check(120, 40, expect_file!["golden/120x40.txt"]);
     check(160, 50, expect_file!["golden/160x50.txt"]);
+}
+
+/// On a screen of 120 columns prices lost their first digits, `9987.1` for 59987.1, because more columns
+/// were drawn than there was room for.
+#[test]
+fn numbers_keep_their_first_digits_at_any_width() {
+    let mut status = sample::busy();
+    status.orders[0].price = Some("59987.10".to_owned());
+    status.strategies[0].pnl = "-58.0692251".to_owned();
+    let (app, now) = showing(status);
+    for width in 80..200 {
+        let screen = screen(&app, now, width, 40);
+        let row = screen.lines().find(|line| line.contains("7-4417")).unwrap();
+        assert!(row.contains(" 59987.10 "), "{width}: {row}");
+        // The part of it that a narrow screen shows.
+        let begin = if width < 90 { "-58" } else { "-58.0" };
+        assert!(screen.contains(begin), "{width}: {screen}");
+    }
 }
 
 #[test]

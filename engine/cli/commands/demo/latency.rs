@@ -79,10 +79,8 @@ pub(super) fn table(data: &Path) -> Outcome<String> {
 
 fn text(rows: &[Row]) -> String {
     use std::fmt::Write;
-    let mut text = format!(
-        "{:<42} {:>8} {:>10} {:>10} {:>10}\n",
-        "latency (ms)", "count", "p50", "p99", "p99.9"
-    );
+    let mut text =
+        format!("{:<40} {:>7} {:>9} {:>9} {:>9}\n", "latency (ms)", "count", "p50", "p99", "p99.9");
     for row in rows.iter().filter(|row| !row.times.is_empty()) {
         let at = |quantile| {
             let us = row.times.value_at_quantile(quantile) / 1_000;
@@ -91,7 +89,7 @@ fn text(rows: &[Row]) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "{:<42} {:>8} {:>10} {:>10} {:>10}",
+            "{:<40} {:>7} {:>9} {:>9} {:>9}",
             row.name,
             row.times.len(),
             at(0.5),
