@@ -39,6 +39,10 @@ impl Exchange {
         Self { address: address.to_owned(), child }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Makes a call, whatever its status.
     pub(crate) fn call(&self, method: &str, path: &str, headers: &str, body: &str) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
