@@ -8,7 +8,9 @@ use std::time::Instant;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use tercel_core::Seq;
-use tercel_runtime::{Difference, ReadAhead, Reexecuted, Reexecution, ScriptPlace, placeholder};
+use tercel_runtime::{
+    Difference, Hole, ReadAhead, Reexecuted, Reexecution, ScriptPlace, placeholder,
+};
 use tercel_script::{Hook, Language, Limits, Script};
 use tercel_store::StoreError;
 use tercel_store::journal::{JournalReader, Record};
@@ -72,6 +74,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             "last_seq": done.last_seq.0,
             "wall_s": wall_s,
             "stopped": done.stopped,
+            "holes": done.holes.iter().map(hole_json).collect::<Vec<_>>(),
             "first_difference": done.difference.as_ref().map(to_json),
         }))?;
     } else {
@@ -79,6 +82,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
             "run {}: {} events executed again in {wall_s:.2} s, {} entries and {} states compared\n",
             folder.number, done.n_events, done.n_entries, done.n_states
         );
+        for hole in &done.holes {
+            text.push_str(&hole_text(hole));
+        }
         if let Some(why) = &done.stopped {
             text.push_str(&format!("it goes no further than event {}: {why}\n", done.last_seq.0));
         }
@@ -149,6 +155,30 @@ fn to_json(difference: &Difference) -> serde_json::Value {
         "script_line": difference.place.as_ref().map(place_json),
         "scripts": difference.scripts,
     })
+}
+
+fn hole_json(hole: &Hole) -> serde_json::Value {
+    json!({
+        "from": hole.from.0,
+        "to": hole.to.0,
+        "lost": hole.n_lost,
+        "why": hole.why,
+        "at_ns": hole.at.0,
+        "scripts_executed_from": hole.executed_from.map(|seq| seq.0),
+    })
+}
+
+fn hole_text(hole: &Hole) -> String {
+    let scripts = hole.executed_from.map_or_else(
+        || "to the end".to_owned(),
+        |seq| format!("until they are loaded anew at event {}", seq.0),
+    );
+    format!(
+        "hole: events {} to {} are not compared, {} entries or more are missing: {}\n  it goes on from \
+         the recorded state after event {}; what scripts kept to themselves is in no state, so their \
+         wishes are taken from the record {scripts}\n",
+        hole.from.0, hole.to.0, hole.n_lost, hole.why, hole.to.0
+    )
 }
 
 /// A place in a script, for machines.

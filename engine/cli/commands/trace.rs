@@ -107,7 +107,13 @@ fn find_lines(chain: &mut Chain, folder: &RunFolder, journal: &JournalReader, fi
         (Some(why), None) => {
             Some(format!("the run cannot be executed beyond event {}: {why}", done.last_seq.0))
         }
-        (None, None) => None,
+        (None, None) => done.holes.first().map(|hole| {
+            let (from, to) = (hole.from.0, hole.to.0);
+            format!(
+                "the journal has a hole, from event {from} to {to}: scripts are executed again only \
+                 before it and once they are loaded anew"
+            )
+        }),
     };
     let places: BTreeMap<_, _> = done
         .noted

@@ -1,7 +1,8 @@
 //! `tercel verify`: whether a run's files are what was written.
 
 use clap::Args as ClapArgs;
-use serde_json::json;
+use serde_json::{Value, json};
+use tercel_store::journal::RecordedHole;
 use tercel_store::runs::{Fault, RunFolder, Verification};
 
 use crate::commands::{print, print_json};
@@ -32,6 +33,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let first_bad = found.journal_fault.as_ref().map(
             |Fault { record, byte, what }| json!({ "record": record, "byte": byte, "what": what }),
         );
+        let holes: Vec<_> = found.holes.iter().map(hole_json).collect();
         print_json(&json!({
             "ok": found.is_good(),
             "run": run.number,
@@ -39,6 +41,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             "records": found.n_records,
             "entries": found.n_entries,
             "sealed": found.is_sealed,
+            "holes": holes,
             "first_bad": first_bad,
             "tape": {
                 "events": found.n_taped,
@@ -51,6 +54,17 @@ pub(crate) fn run(args: &Args) -> Outcome {
         print(&to_text(&run, &found))?;
     }
     Ok(if found.is_good() { Answer::Good } else { Answer::Negative })
+}
+
+/// A hole, with the keys that `tercel replay` uses.
+fn hole_json(hole: &RecordedHole) -> Value {
+    json!({
+        "from": hole.after.map_or(1, |seq| seq.0 + 1),
+        "to": hole.until.0,
+        "lost": hole.n_lost,
+        "why": hole.why,
+        "record": hole.record,
+    })
 }
 
 fn to_text(run: &RunFolder, found: &Verification) -> String {
@@ -67,6 +81,15 @@ fn to_text(run: &RunFolder, found: &Verification) -> String {
             format!("journal DAMAGED at record {record}{place}: {what}\n")
         }
     };
+    for hole in &found.holes {
+        text += &format!(
+            "hole    events {} to {}, {} entries or more: {}\n",
+            hole.after.map_or(1, |seq| seq.0 + 1),
+            hole.until.0,
+            hole.n_lost,
+            hole.why
+        );
+    }
     text += &match &found.tape_fault {
         None => format!("tape    good: {} events, {} left out\n", found.n_taped, found.n_lost),
         Some(what) => format!("tape    DAMAGED after {} events: {what}\n", found.n_taped),

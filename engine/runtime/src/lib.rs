@@ -52,7 +52,7 @@ pub use port::{PaperPort, Port};
 pub use read_ahead::ReadAhead;
 pub use recorder::{RecordFailure, RecordProgress, Recorder, Ticket};
 pub use recover::{Continued, RecoverError, Recovered, recover};
-pub use reexecution::{Difference, Reexecuted, Reexecution, ReexecutionError, TapeSource};
+pub use reexecution::{Difference, Hole, Reexecuted, Reexecution, ReexecutionError, TapeSource};
 pub use replay_clock::ReplayClock;
 pub use resimulation::{RecordedRun, ResimulationError, Simulated, Survey};
 pub use ring::{Receiver, RingCounters, RingStatus, Sender, ring};

@@ -1,6 +1,6 @@
 //! Versions of strategies on their way out of a journal.
 
-use tercel_core::Engine;
+use tercel_core::{Engine, StrategyId};
 use tercel_script::{Language, Limits, LineNotes};
 use tercel_store::journal::Record;
 
@@ -44,19 +44,21 @@ impl<'a> Loads<'a> {
         Ok(())
     }
 
-    /// Lets them take over, with notes of the lines of their intents.
+    /// Lets them take over, with notes of the lines of their intents. Returns whose places they took.
     pub(crate) fn enter(
         &mut self,
         engine: &mut Engine,
         reload: bool,
         notes: &LineNotes,
-    ) -> Result<(), BadLoad> {
+    ) -> Result<Vec<StrategyId>, BadLoad> {
+        let mut entered = Vec::new();
         for (index, version) in self.waiting.drain(..) {
+            entered.push(version.strategy());
             version
                 .take_over_noted(engine, reload, notes)
                 .map_err(|error| BadLoad { index, error })?;
         }
-        Ok(())
+        Ok(entered)
     }
 
     /// Gives them away, each with the record that has its parameters.

@@ -1,18 +1,24 @@
 //! Executing a recorded run again: the same scripts and engine over the same inputs must give the
 //! same effects.
 
+mod hole;
+mod market;
+mod repeater;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
-use tercel_core::{
-    Command, Effect, Effects, Engine, Event, MarketEvent, Nanos, Seq, Strategy, StrategyId,
-};
+use tercel_core::{Command, Effect, Effects, Engine, Event, Nanos, Seq, Strategy, StrategyId};
 use tercel_script::{Language, Limits, LineNotes, NotedCall};
 use tercel_store::StoreError;
 use tercel_store::journal::{CUT_OFF, Entry, JournalError, JournalReader, Record, RecordedEffect};
 use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::state::{self, StateError};
 
+use self::hole::Fall;
+pub use self::hole::Hole;
+use self::market::Market;
+use self::repeater::Repeaters;
 use crate::loads::{BadLoad, Loads};
 use crate::read_ahead::ReadAhead;
 use crate::script_lines::{ScriptPlace, last_hook, place_of};
@@ -88,6 +94,8 @@ pub struct Reexecuted {
     pub difference: Option<Difference>,
     /// Why it stopped before the run's end, if it did without a difference.
     pub stopped: Option<String>,
+    /// Where the record has holes that were passed over.
+    pub holes: Vec<Hole>,
     /// The calls of scripts that were asked for.
     pub noted: BTreeMap<Seq, Vec<NotedCall>>,
     /// The engine as the last event has left it.
@@ -175,7 +183,7 @@ impl<T: TapeSource> Reexecution<'_, T> {
                         |error| ReexecutionError::Version { index, error: error.into() },
                     )?;
                 }
-                Record::Entry(_) | Record::RunEnded { .. } => {
+                Record::Entry(_) | Record::Gap { .. } | Record::RunEnded { .. } => {
                     return Err(ReexecutionError::NeverBegan);
                 }
                 other => loads.take(index, &other)?,
@@ -186,7 +194,11 @@ impl<T: TapeSource> Reexecution<'_, T> {
         let mut player = Player {
             engine,
             effects: Engine::effects(),
-            market: Market { tape: self.tape, n_taken: 0 },
+            market: Market::new(self.tape),
+            repeaters: Repeaters::default(),
+            fall: None,
+            is_done: false,
+            intents_per_call: self.intents_per_call,
             hashes: hashes.into_iter().peekable(),
             now: Nanos(i64::MIN),
             out: Progress::default(),
@@ -198,30 +210,32 @@ impl<T: TapeSource> Reexecution<'_, T> {
         for record in records {
             let (index, record) = record?;
             let flow = match record {
-                Record::Entry(entry) => {
-                    if let Some(Event::Command(Command::Start(_))) = entry.event {
-                        player.follow_to(Seq(entry.seq.0 - 1))?;
-                        loads.enter(&mut player.engine, true, &player.notes)?;
+                Record::Entry(entry) => match &mut player.fall {
+                    Some(fall) => {
+                        fall.passed.push(entry);
+                        true
                     }
-                    player.entry(&entry)?
-                }
+                    None => player.play(&entry, &mut loads)?,
+                },
                 Record::RunEnded { reason, .. } if reason == CUT_OFF => false,
                 Record::RunEnded { seq, state_hash, .. } => {
+                    player.give_up_fall();
                     player.follow_to(seq)?;
                     player.check_end(state_hash)
                 }
-                // What the scripts kept to themselves is in no snapshot: there is no going on after it.
-                Record::Gap { instrument: None, n_lost, .. } => {
-                    player.out.stopped.get_or_insert_with(|| {
-                        format!(
-                            "{n_lost} entries or more are missing after it, because the journal \
-                             failed and was opened again; what came then cannot be executed again"
-                        )
-                    });
-                    false
+                Record::Gap { at, seq, n_market, n_lost, why } => {
+                    // Versions whose beginning fell into the hole run in it, if at all.
+                    drop(loads.drain());
+                    player.fall(at, seq, n_market, n_lost, why)
                 }
-                // The tape itself says what is missing.
-                Record::Gap { instrument: Some(_), .. } => true,
+                Record::Snapshot { seq, now, state_hash, bytes, .. } => {
+                    let passed = player.land(index, (seq, now, state_hash), &bytes)?;
+                    let mut flow = !player.is_over();
+                    for entry in passed {
+                        flow = flow && player.play(&entry, &mut loads)?;
+                    }
+                    flow
+                }
                 other => {
                     loads.take(index, &other)?;
                     true
@@ -231,6 +245,7 @@ impl<T: TapeSource> Reexecution<'_, T> {
                 break;
             }
         }
+        player.give_up_fall();
         let Player { engine, out, .. } = player;
         let difference = out.difference.map(|mut difference| {
             difference.scripts.clone_from(&loads.names);
@@ -244,38 +259,8 @@ impl<T: TapeSource> Reexecution<'_, T> {
             difference,
             stopped: out.stopped,
             noted: out.noted,
+            holes: out.holes,
             engine,
-        })
-    }
-}
-
-/// The run's market data with its numbers.
-struct Market<T> {
-    tape: Option<T>,
-    n_taken: u64,
-}
-
-impl<T: TapeSource> Market<T> {
-    /// Returns the next event, or why there is none.
-    #[inline]
-    fn next(&mut self) -> Result<Result<MarketEvent, String>, StoreError> {
-        let Some(tape) = &mut self.tape else {
-            return Ok(Err("the run has no tape".to_owned()));
-        };
-        Ok(match tape.next_item()? {
-            Some(Taped::Event { index, event }) if index == self.n_taken => {
-                self.n_taken += 1;
-                Ok(event)
-            }
-            Some(Taped::Event { index, .. }) => Err(format!(
-                "market events {} to {} are not on the tape any more",
-                self.n_taken,
-                index.saturating_sub(1)
-            )),
-            Some(Taped::Gap { index, n_lost }) => {
-                Err(format!("{n_lost} market events from number {index} on are not on the tape"))
-            }
-            None => Err(format!("the tape ends after {} market events", self.n_taken)),
         })
     }
 }
@@ -289,12 +274,20 @@ struct Progress {
     difference: Option<Difference>,
     stopped: Option<String>,
     noted: BTreeMap<Seq, Vec<NotedCall>>,
+    holes: Vec<Hole>,
 }
 
 struct Player<T, I: Iterator<Item = (Seq, u64)>> {
     engine: Engine,
     effects: Effects,
     market: Market<T>,
+    /// Who stands for scripts that were in a hole.
+    repeaters: Repeaters,
+    /// The hole that the run has fallen into.
+    fall: Option<Fall>,
+    intents_per_call: usize,
+    /// Whether the last event that is wanted lies in a hole that has been passed.
+    is_done: bool,
     /// States that were recorded, by the event that they follow.
     hashes: Peekable<I>,
     now: Nanos,
@@ -307,7 +300,80 @@ struct Player<T, I: Iterator<Item = (Seq, u64)>> {
 
 impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
     const fn is_over(&self) -> bool {
-        self.out.difference.is_some() || self.out.stopped.is_some()
+        self.is_done || self.out.difference.is_some() || self.out.stopped.is_some()
+    }
+
+    /// Executes an entry, with the versions that begin with it. Returns whether to go on.
+    fn play(&mut self, entry: &Entry, loads: &mut Loads<'_>) -> Result<bool, ReexecutionError> {
+        if let Some(Event::Command(Command::Start(_))) = entry.event {
+            self.follow_to(Seq(entry.seq.0 - 1))?;
+            let entered = loads.enter(&mut self.engine, true, &self.notes)?;
+            self.took_over(&entered, entry.seq);
+        }
+        self.entry(entry)
+    }
+
+    /// Begins to pass over a hole. Returns whether to go on.
+    fn fall(&mut self, at: Nanos, to: Seq, n_market: u64, n_lost: u64, why: String) -> bool {
+        let from = Seq(self.out.last_seq.0 + 1);
+        match self.out.holes.last_mut().filter(|_| self.fall.is_some()) {
+            // One within the other.
+            Some(hole) => (hole.to, hole.at, hole.n_lost) = (to, at, hole.n_lost + n_lost),
+            None => {
+                self.out.holes.push(Hole { from, to, at, n_lost, why, executed_from: None });
+            }
+        }
+        self.fall = Some(Fall { seq: to, n_market, passed: Vec::new() });
+        self.out.last_seq < self.until
+    }
+
+    /// If the run is in a hole, goes on from the state that ends it: that of the record `index`, after an
+    /// event, with the engine's time then and its hash. Returns the entries to go on with.
+    fn land(
+        &mut self,
+        index: u64,
+        (seq, now, state_hash): (Seq, Nanos, u64),
+        bytes: &[u8],
+    ) -> Result<Vec<Entry>, ReexecutionError> {
+        let Some(fall) = self.fall.take_if(|fall| seq >= fall.seq) else { return Ok(Vec::new()) };
+        self.out.holes.iter_mut().rev().take(1).for_each(|hole| hole.to = seq);
+        if seq > self.until {
+            self.is_done = true;
+            return Ok(Vec::new());
+        }
+        let state =
+            state::decode(bytes).map_err(|error| ReexecutionError::State { index, error })?;
+        let strategies = self.repeaters.replace(state.strategies.len());
+        self.engine = Engine::restore(state, strategies, self.intents_per_call)
+            .map_err(|error| ReexecutionError::Version { index, error: error.into() })?;
+        self.market.pass_to(fall.n_market_at(seq))?;
+        (self.out.last_seq, self.now) = (seq, now);
+        while self.hashes.next_if(|(at, _)| *at <= seq).is_some() {}
+        self.out.n_states += 1;
+        self.compare(state_hash, None);
+        Ok(fall.beyond(seq))
+    }
+
+    /// No state ends the hole that the run is in.
+    fn give_up_fall(&mut self) {
+        if self.fall.take().is_some() && self.out.last_seq < self.until {
+            self.out.stopped.get_or_insert_with(|| {
+                "the journal failed and was opened again after it, and no state that came later is \
+                 recorded"
+                    .to_owned()
+            });
+        }
+    }
+
+    /// Scripts have taken over in the strategies' places.
+    fn took_over(&mut self, entered: &[StrategyId], seq: Seq) {
+        let was_empty = self.repeaters.is_empty();
+        entered.iter().for_each(|strategy| self.repeaters.leave(*strategy));
+        if !was_empty && self.repeaters.is_empty() {
+            for hole in &mut self.out.holes {
+                hole.executed_from.get_or_insert(seq);
+            }
+        }
     }
 
     /// Executes market data that had no effects, up to and with the event `seq`.
@@ -352,14 +418,18 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
         self.now = now.unwrap_or(derived);
         self.effects.clear();
         self.notes.clear();
+        self.repeaters.load(expected);
         self.engine.handle(seq, self.now, event, &mut self.effects);
         self.out.last_seq = seq;
         self.out.n_events += 1;
         let got = self.effects.as_slice();
-        let is_same = got.len() == expected.len()
-            && expected.iter().zip(got).all(|(recorded, effect)| is_same(recorded, effect));
-        if !is_same {
-            self.out.difference = Some(self.differs(event, expected));
+        let difference = if self.repeaters.is_empty() {
+            first_mismatch(expected, got)
+        } else {
+            self.repeaters.mismatch(expected, got)
+        };
+        if let Some((missing, came)) = difference {
+            self.out.difference = Some(self.differs(event, missing, came));
         } else if self.noted.contains(&seq) {
             self.out.noted.insert(seq, self.notes.take());
         }
@@ -400,12 +470,16 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
     }
 
     #[cold]
-    fn differs(&self, event: &Event, expected: &[RecordedEffect]) -> Difference {
-        let got = self.effects.as_slice();
-        let n_same = expected.iter().zip(got).take_while(|(a, b)| is_same(a, b)).count();
+    fn differs(
+        &self,
+        event: &Event,
+        expected: Option<&RecordedEffect>,
+        got: Option<&Effect>,
+    ) -> Difference {
         let calls = self.notes.take();
-        let place = match got.get(..=n_same) {
-            Some(until) => place_of(&calls, until),
+        let all = self.effects.as_slice();
+        let place = match got.and_then(|got| all.iter().position(|own| std::ptr::eq(own, got))) {
+            Some(n) => place_of(&calls, &all[..=n]),
             None => last_hook(&calls),
         };
         let told = |effect: Option<String>| effect.unwrap_or_else(|| "nothing".to_owned());
@@ -413,12 +487,24 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
             seq: self.out.last_seq,
             now: self.now,
             event: format!("{event:?}"),
-            expected: told(expected.get(n_same).map(|effect| format!("{effect:?}"))),
-            got: told(got.get(n_same).map(|effect| format!("{effect:?}"))),
+            expected: told(expected.map(|effect| format!("{effect:?}"))),
+            got: told(got.map(|effect| format!("{effect:?}"))),
             place,
             scripts: Vec::new(),
         }
     }
+}
+
+/// Returns the first recorded effect that is another than what came, and what came in its place, if
+/// there is a difference.
+fn first_mismatch<'a>(
+    expected: &'a [RecordedEffect],
+    got: &'a [Effect],
+) -> Option<(Option<&'a RecordedEffect>, Option<&'a Effect>)> {
+    let n_same =
+        expected.iter().zip(got).take_while(|(recorded, came)| is_same(recorded, came)).count();
+    let is_whole = n_same == expected.len() && n_same == got.len();
+    (!is_whole).then(|| (expected.get(n_same), got.get(n_same)))
 }
 
 /// Whether an effect is what was recorded.

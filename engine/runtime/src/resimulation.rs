@@ -126,7 +126,7 @@ impl RecordedRun {
                     break state::decode(&bytes)
                         .map_err(|error| ResimulationError::State { index, error })?;
                 }
-                Record::Entry(_) | Record::RunEnded { .. } => {
+                Record::Entry(_) | Record::Gap { .. } | Record::RunEnded { .. } => {
                     return Err(ResimulationError::NeverBegan);
                 }
                 other => loads.take(index, &other)?,
@@ -166,14 +166,11 @@ impl RecordedRun {
                     }
                     run.reason = Some(reason).filter(|reason| reason != CUT_OFF);
                 }
-                // How many of the missing entries were market data is not known, so nothing after them
-                // can be put to its place on the tape.
-                Record::Gap { instrument: None, .. } => {
+                // What the venue was told meanwhile is not known.
+                Record::Gap { .. } => {
                     run.has_hole = true;
                     break;
                 }
-                // The tape itself says what is missing.
-                Record::Gap { instrument: Some(_), .. } => {}
                 other => loads.take(index, &other)?,
             }
         }

@@ -277,7 +277,7 @@ impl World<'_> {
             native: &native,
             limits: &script_limits,
             intents_per_call: INTENTS,
-            until: hole.map(|seq| Seq(seq.0 - 1)),
+            until: None,
             noted: BTreeSet::new(),
         }
         .run()
@@ -292,13 +292,16 @@ impl World<'_> {
             let event = tell(|own| &own.event);
             (format!("run {run}, event {place}, {event}: {expected}"), tell(|own| &own.got))
         })?;
-        // Over a hole there is no going on.
-        let has_hole = hole.is_some() || self.past[idx].has_hole;
-        let stopped = done.stopped.clone().filter(|_| !has_hole);
+        // A hole that no later state ends is the end.
+        let stopped = done.stopped.clone().filter(|_| done.holes.is_empty());
         self.judge.hold(Invariant::Replay, stopped.is_none(), || {
             ("an execution to the end".to_owned(), stopped.unwrap_or_default())
         })?;
-        let Some(recovered) = recovered.filter(|_| !has_hole) else { return Ok(()) };
+        let has_hole = hole.is_some();
+        self.judge.hold(Invariant::Replay, !has_hole || !done.holes.is_empty(), || {
+            ("a hole that is told".to_owned(), format!("event {hole:?} is missing"))
+        })?;
+        let Some(recovered) = recovered.filter(|_| done.stopped.is_none()) else { return Ok(()) };
         let day = recovered.last_now.max(Nanos(0)).day();
         let expected = promised(done.engine.state(), day);
         let found = promised(recovered.recovery.state(), day);

@@ -74,8 +74,9 @@ impl Chain {
         goes_to: &str,
     ) -> Outcome<Self> {
         let mut chain = Self::default();
-        // Market events have the numbers that entries of other kinds leave.
-        let mut n_others = 0;
+        // Market events have the numbers that entries of other kinds leave; a hole in the record tells
+        // how many there were before it.
+        let (mut begin, mut n_market, mut n_others) = (Seq(0), 0, 0);
         for record in journal.records().or_input()? {
             let entry = match record.or_input()?.1 {
                 Record::Entry(entry) => entry,
@@ -83,12 +84,16 @@ impl Chain {
                     chain.sent(&sent, goes_to);
                     continue;
                 }
+                Record::Gap { seq, n_market: n, .. } => {
+                    (begin, n_market, n_others) = (seq, n, 0);
+                    continue;
+                }
                 _ => continue,
             };
             let is_market = matches!(entry.event, None | Some(Event::Market(_)));
-            let n_market = entry.seq.0 - n_others - 1;
+            let index = n_market + (entry.seq.0 - begin.0).saturating_sub(n_others + 1);
             n_others += u64::from(!is_market);
-            chain.entry(folder, entry, order, is_market.then_some(n_market))?;
+            chain.entry(folder, entry, order, is_market.then_some(index))?;
         }
         Ok(chain)
     }

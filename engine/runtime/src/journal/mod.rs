@@ -51,6 +51,8 @@ pub struct JournalRecorder<M = (), T = SystemTimes> {
     last_ticket: Ticket,
     /// The engine's time of the last event.
     last_now: Nanos,
+    /// Market events so far, those that are on the tape alone included.
+    n_market: u64,
     /// When the last snapshot was taken, after how many entries, and whether it is being encoded.
     snapshot_at: i64,
     n_entries_at_snapshot: u64,
@@ -175,6 +177,7 @@ impl<M: MarketSink, T: TimeSource> JournalRecorder<M, T> {
             durable_at: now,
             last_ticket: Ticket(0),
             last_now: Nanos(i64::MIN),
+            n_market: 0,
             snapshot_at: now,
             n_entries_at_snapshot: 0,
             is_encoding: false,
@@ -364,8 +367,12 @@ impl<M: MarketSink, T: TimeSource> JournalRecorder<M, T> {
                     self.leases.restart(&ids);
                     (self.durable, self.durable_at) = (journal.durable_through(), self.now());
                     self.journal = Some(journal);
-                    self.phase = Phase::Resuming { ticket: None };
-                    self.tell_gap();
+                    let resuming = Phase::Resuming { ticket: None };
+                    let why = match std::mem::replace(&mut self.phase, resuming) {
+                        Phase::Reopening { why } | Phase::Failed { why, .. } => why,
+                        Phase::Working | Phase::Resuming { .. } => String::new(),
+                    };
+                    self.tell_gap(seq, why);
                     self.take_snapshot(seq, engine);
                 }
                 Done::Encoded { opening, bytes } => {
@@ -379,11 +386,11 @@ impl<M: MarketSink, T: TimeSource> JournalRecorder<M, T> {
     }
 
     /// Records that entries are missing here.
-    fn tell_gap(&mut self) {
+    fn tell_gap(&mut self, seq: Seq, why: String) {
         let n_lost = self.counts.n_missing - self.n_missing_before;
         self.n_missing_before = self.counts.n_missing;
         let Some(journal) = &mut self.journal else { return };
-        let gap = Record::Gap { at: self.now, instrument: None, n_lost };
+        let gap = Record::Gap { at: self.now, seq, n_market: self.n_market, n_lost, why };
         if let Err(error) = journal.record(&gap) {
             self.fail(error.to_string(), self.options.reopen_interval);
         }
@@ -536,6 +543,7 @@ impl<M: MarketSink, T: TimeSource> Recorder for JournalRecorder<M, T> {
         self.last_now = now;
         if let Event::Market(market) = event {
             self.market.take(seq, market);
+            self.n_market += 1;
             // Funding moves money: it is in both.
             if effects.is_empty() && !matches!(market.data, MarketData::Funding { .. }) {
                 return Ok(self.last_ticket);

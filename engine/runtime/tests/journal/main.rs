@@ -3,17 +3,20 @@
 
 mod rig;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tercel_core::{
     AccountId, Command, Effect, Effects, Event, OrderRequest, Scope, Seq, TradingState,
 };
-use tercel_runtime::{Durable, EndCause, RecorderOptions};
+use tercel_runtime::{Durable, EndCause, Hole, RecorderOptions, Reexecution};
+use tercel_script::Limits;
 use tercel_store::journal::{Entry, JournalOptions, JournalReader, Record, Sent};
+use tercel_store::market_tape::Taped;
 use tercel_store::state;
 use tercel_testkit::DiskFaults;
 
-use rig::{Kept, Over, Rig, account_of, at_once, engine, new_orders};
+use rig::{Greedy, Kept, Over, Rig, account_of, at_once, engine, new_orders};
 
 fn entries(reader: &JournalReader) -> Vec<Entry> {
     let records = reader.records().unwrap().map(|record| record.unwrap().1);
@@ -212,7 +215,7 @@ fn assert_resumable(over: &Over) {
     if let Some(last) = hole.last() {
         assert!(snapshots.iter().any(|(seq, _)| seq >= last), "a snapshot ends the hole");
         let records = || over.reader.records().unwrap().map(|record| record.unwrap().1);
-        let gap = records().position(|own| matches!(own, Record::Gap { instrument: None, .. }));
+        let gap = records().position(|own| matches!(own, Record::Gap { .. }));
         let end = records()
             .position(|own| matches!(own, Record::Snapshot { seq, .. } if seq >= *last))
             .unwrap();
@@ -224,6 +227,41 @@ fn assert_resumable(over: &Over) {
         assert!(before.max().is_none_or(|seq| seq < hole[0]), "it is told where it begins");
     }
     assert_snapshots(over, &snapshots);
+    assert_replays(over);
+}
+
+/// Executed again, over its holes, the run comes to the same end.
+fn assert_replays(over: &Over) {
+    let market = over.kept.iter().filter_map(|kept| match kept.event {
+        Event::Market(event) => Some(event),
+        _ => None,
+    });
+    let tape: Vec<_> =
+        (0..).zip(market).map(|(index, event)| Taped::Event { index, event }).collect();
+    let done = Reexecution {
+        journal: &over.reader,
+        tape: Some(tape.into_iter()),
+        native: &|_| Box::new(Greedy),
+        limits: &Limits::of,
+        intents_per_call: 64,
+        until: None,
+        noted: BTreeSet::new(),
+    }
+    .run()
+    .unwrap();
+    assert_eq!((&done.difference, &done.stopped), (&None, &None));
+    assert_eq!(Some(done.last_seq), over.kept.last().map(|kept| kept.seq));
+    assert_eq!(done.engine.state_hash(), over.state_hash);
+    let told = over.reader.verify().unwrap().holes;
+    let ends = |hole: &Hole| (hole.to, hole.n_lost, hole.why.clone());
+    let expected: Vec<_> =
+        told.iter().map(|hole| (hole.until, hole.n_lost, hole.why.clone())).collect();
+    assert_eq!(done.holes.iter().map(ends).collect::<Vec<_>>(), expected);
+    for missing in holes(over) {
+        let is_told = |hole: &Hole| hole.from <= missing && missing <= hole.to;
+        assert!(done.holes.iter().any(is_told), "{missing} is in no hole: {:?}", done.holes);
+    }
+    assert!(done.holes.iter().all(|hole| !hole.why.is_empty()), "{:?}", done.holes);
 }
 
 /// What should be in the journal and is not.
@@ -237,6 +275,9 @@ fn holes(over: &Over) -> Vec<Seq> {
 fn assert_snapshots(over: &Over, snapshots: &[(Seq, u64)]) {
     let (mut again, mut effects) = (engine(), Effects::default());
     let mut snapshots = snapshots.iter().peekable();
+    if let Some((_, hash)) = snapshots.next_if(|(seq, _)| *seq == Seq(0)) {
+        assert_eq!(again.state_hash(), *hash, "the state at the beginning");
+    }
     for kept in &over.kept {
         again.handle(kept.seq, kept.now, &kept.event, &mut effects);
         effects.clear();

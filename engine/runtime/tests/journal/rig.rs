@@ -18,6 +18,7 @@ use tercel_sim::VenuePort;
 use tercel_store::journal::{
     Journal, JournalMode, JournalOptions, JournalReader, Record, RunStart, Sent,
 };
+use tercel_store::state;
 use tercel_testkit::{Disk, DiskFaults, account, engine_config, level, linear, strategy};
 
 /// Longer than anything takes.
@@ -65,10 +66,13 @@ impl Rig {
                 RunStart { run: 1, at: Nanos(0), config: String::new(), version: "0".to_owned() };
             let first = Journal::create_on(place.backend(), start, journal).unwrap();
             let reopen = move || Journal::open_on(place.backend(), journal);
-            let journal = JournalRecorder::new(first, reopen, (), options).unwrap();
+            let mut journal = JournalRecorder::new(first, reopen, (), options).unwrap();
             assert!(journal.leased().contains(&1));
+            let engine = engine();
+            journal.keep(&beginning(&engine)).unwrap();
+            journal.settle().unwrap();
             let parts = Parts {
-                engine: engine(),
+                engine,
                 clock: UtcClock::system(),
                 port: desk,
                 recorder: Tee { journal, kept: book },
@@ -172,6 +176,12 @@ impl Rig {
     }
 }
 
+/// What a run begins with.
+fn beginning(engine: &Engine) -> Record {
+    let (state_hash, bytes) = (engine.state_hash(), state::encode(engine.state()));
+    Record::Snapshot { seq: Seq(0), now: Nanos(0), state_hash, n_before: 1, bytes }
+}
+
 /// Numbers of the new orders among requests.
 pub(crate) fn new_orders(sent: &[OrderRequest]) -> Vec<u64> {
     let new = sent.iter().filter(|request| matches!(request, OrderRequest::New { .. }));
@@ -190,7 +200,7 @@ pub(crate) fn engine() -> Engine {
 }
 
 #[derive(Debug)]
-struct Greedy;
+pub(crate) struct Greedy;
 
 impl Strategy for Greedy {
     fn on_event(

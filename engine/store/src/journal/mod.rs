@@ -46,7 +46,7 @@ mod writer;
 
 pub use block::source_hash;
 pub use error::JournalError;
-pub use reader::{JournalOutline, JournalReader, Records, StoredSnapshot, Verified};
+pub use reader::{JournalOutline, JournalReader, RecordedHole, Records, StoredSnapshot, Verified};
 pub use record::{CUT_OFF, Entry, Record, RecordedEffect, Sent};
 pub use redb::StorageBackend;
 pub use writer::{Journal, JournalMode, JournalOptions, RunStart};

@@ -29,7 +29,7 @@ pub struct JournalReader {
 }
 
 /// What [`JournalReader::verify`] counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verified {
     /// Records in all.
     pub n_records: u64,
@@ -39,6 +39,24 @@ pub struct Verified {
     pub n_blocks: u64,
     /// The last entry's number.
     pub last_seq: Option<Seq>,
+    /// Where the journal failed and was opened again.
+    pub holes: Vec<RecordedHole>,
+}
+
+/// What a journal tells of a hole in itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordedHole {
+    /// The record that tells of it, from 0.
+    pub record: u64,
+    /// The last entry before it.
+    pub after: Option<Seq>,
+    /// The event whose state ends it; if it was never ended, the engine's last when the journal worked
+    /// again.
+    pub until: Seq,
+    /// Entries that were not taken meanwhile.
+    pub n_lost: u64,
+    /// Why the journal failed.
+    pub why: String,
 }
 
 /// What [`JournalReader::outline`] found.
@@ -206,12 +224,32 @@ impl JournalReader {
         let mut records = self.records()?;
         let mut head = Head::empty();
         let mut n_entries = 0;
+        let mut holes: Vec<RecordedHole> = Vec::new();
+        // Whether no state has ended the last one.
+        let mut is_open = false;
         while let Some(bytes) = records.next_bytes()? {
             let index = head.n_records;
+            let after = head.last_seq;
             let record = codec::decode(bytes);
             let record = record.map_err(|error| self.file.place.damaged(index, error))?;
             head.note(bytes).map_err(|misfit| self.file.place.damaged(index, misfit))?;
-            n_entries += u64::from(matches!(record, Record::Entry(_)));
+            match record {
+                Record::Entry(_) => n_entries += 1,
+                Record::Gap { seq: until, n_lost, why, .. } => {
+                    match holes.last_mut().filter(|_| is_open) {
+                        Some(hole) => (hole.until, hole.n_lost) = (until, hole.n_lost + n_lost),
+                        None => {
+                            let hole = RecordedHole { record: index, after, until, n_lost, why };
+                            holes.push(hole);
+                        }
+                    }
+                    is_open = true;
+                }
+                Record::Snapshot { seq, .. } if std::mem::take(&mut is_open) => {
+                    holes.iter_mut().rev().take(1).for_each(|hole| hole.until = seq);
+                }
+                _ => {}
+            }
         }
         head.hash = records.hash;
         head.n_blocks = records.n_blocks;
@@ -221,7 +259,8 @@ impl JournalReader {
             let what = "the records before it are not those that the head counts";
             return Err(self.file.place.damaged(head.n_records, what));
         }
-        Ok(Verified { n_records: head.n_records, n_entries, n_blocks, last_seq: head.last_seq })
+        let (n_records, last_seq) = (head.n_records, head.last_seq);
+        Ok(Verified { n_records, n_entries, n_blocks, last_seq, holes })
     }
 
     /// Counts what is in the journal. Checks the chain on its way, decodes next to nothing.

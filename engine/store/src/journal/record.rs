@@ -82,16 +82,21 @@ pub enum Record {
         /// The state, in the encoding of whoever took it.
         bytes: Vec<u8>,
     },
-    /// Something is missing: market data of an instrument, or entries, because the journal failed and was
-    /// opened again. The next snapshot is of the state after them.
+    /// Entries are missing here, because the journal failed and was opened again. What happened since is
+    /// recorded again, and the next snapshot is of the state after the missing ones.
     Gap {
-        /// When it was noticed.
+        /// When the journal worked again.
         at: Nanos,
-        /// Whose market data; `None` for entries.
-        instrument: Option<InstrumentId>,
-        /// How many events were lost. Of entries, those that were under way to the disk when the journal
-        /// failed are not counted.
+        /// The engine's last event then.
+        seq: Seq,
+        /// How many events were market data, from the run's beginning up to that one: the place on the
+        /// tape.
+        n_market: u64,
+        /// How many entries were lost; those that were under way to the disk when the journal failed are
+        /// not counted.
         n_lost: u64,
+        /// Why the journal failed.
+        why: String,
     },
     /// The run is over: the last record of a sealed journal.
     RunEnded {

@@ -2,7 +2,7 @@
 
 use super::{RunFolder, RunsError};
 use crate::error::StoreError;
-use crate::journal::{JournalError, JournalReader};
+use crate::journal::{JournalError, JournalReader, RecordedHole};
 use crate::market_tape::{MarketTapeReader, Taped};
 
 /// What was found in a run's files.
@@ -14,6 +14,9 @@ pub struct Verification {
     pub n_entries: u64,
     /// Whether the run was ended.
     pub is_sealed: bool,
+    /// Where entries are missing because the journal failed and was opened again. That is on record,
+    /// and so nothing wrong.
+    pub holes: Vec<RecordedHole>,
     /// The first thing wrong with the journal.
     pub journal_fault: Option<Fault>,
     /// Market events on the tape.
@@ -73,6 +76,7 @@ impl RunFolder {
                 Ok(verified) => {
                     found.n_records = verified.n_records;
                     found.n_entries = verified.n_entries;
+                    found.holes = verified.holes;
                 }
                 Err(error) if error.is_damage() => {
                     let fault = fault(error, Some(&|index| reader.place_of(&path, index)));

@@ -73,7 +73,13 @@ fn kinds() -> Vec<Record> {
             n_before: 3,
             bytes: vec![1; 50],
         },
-        Record::Gap { at: Nanos(5), instrument: Some(InstrumentId(1)), n_lost: 12 },
+        Record::Gap {
+            at: Nanos(5),
+            seq: Seq(2),
+            n_market: 1,
+            n_lost: 12,
+            why: "no space left".to_owned(),
+        },
     ]
 }
 

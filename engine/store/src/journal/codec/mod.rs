@@ -111,11 +111,13 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
             n_before.put(out);
             put_bytes(bytes, out);
         }
-        Record::Gap { at, instrument, n_lost } => {
+        Record::Gap { at, seq, n_market, n_lost, why } => {
             out.push(GAP);
             at.put(out);
-            instrument.put(out);
+            seq.put(out);
+            n_market.put(out);
             n_lost.put(out);
+            why.put(out);
         }
         Record::RunEnded { seq, state_hash, reason } => {
             out.push(RUN_ENDED);
@@ -232,8 +234,10 @@ fn take_record(input: &mut Input<'_>) -> Result<Record, Malformed> {
         }
         GAP => Record::Gap {
             at: Wire::take(input)?,
-            instrument: Wire::take(input)?,
+            seq: Wire::take(input)?,
+            n_market: Wire::take(input)?,
             n_lost: Wire::take(input)?,
+            why: Wire::take(input)?,
         },
         RUN_ENDED => Record::RunEnded {
             seq: Wire::take(input)?,

@@ -201,8 +201,10 @@ impl Sample for Record {
             },
             6 => Self::Gap {
                 at: Sample::sample(random),
-                instrument: Sample::sample(random),
+                seq: Sample::sample(random),
+                n_market: Sample::sample(random),
                 n_lost: Sample::sample(random),
+                why: Sample::sample(random),
             },
             7 => Self::RunEnded {
                 seq: Sample::sample(random),
