@@ -579,6 +579,21 @@ fn a_listen_key_is_fetched_kept_and_fetched_anew() {
 }
 
 #[test]
+fn a_lack_of_margin_is_told() {
+    let (_, mut talk) = futures();
+    talk.open(NOW);
+    news(&mut talk);
+    let position = |symbol: &str| json!({"s": symbol, "ps": "BOTH", "pa": "1.3", "mm": "1.6"});
+    let event = json!({"e": "MARGIN_CALL", "E": 1, "cw": "3.1",
+        "p": [position("BTCUSDT"), position("XYZUSDT")]});
+    talk.frame(&event.to_string(), NOW);
+    let told = news(&mut talk);
+    assert_eq!(told, [News::MarginCall(Some(INSTRUMENT)), News::MarginCall(None)]);
+    talk.frame(r#"{"e":"MARGIN_CALL","E":1}"#, NOW);
+    assert_eq!(news(&mut talk), [News::MarginCall(None)]);
+}
+
+#[test]
 fn futures_events_become_news() {
     let (_, mut talk) = futures();
     talk.open(NOW);

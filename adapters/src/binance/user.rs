@@ -37,6 +37,15 @@ pub(crate) fn tell(directory: &Directory, event: Value<'_, '_>, news: &mut Vec<N
             }));
         }
         "ACCOUNT_UPDATE" => account_update(directory, event, news),
+        "MARGIN_CALL" => {
+            let symbols: Vec<_> =
+                event.items("p").into_iter().map(|item| item.text("s")).collect();
+            let known = |symbol: Option<&str>| Some(directory.known(symbol?)?.id);
+            news.extend(symbols.iter().map(|symbol| News::MarginCall(known(*symbol))));
+            if symbols.is_empty() {
+                news.push(News::MarginCall(None));
+            }
+        }
         // The position and the fill come with the order's own event, later but whole.
         "TRADE_LITE"
         // A difference, after which the venue sends the whole.
@@ -45,7 +54,6 @@ pub(crate) fn tell(directory: &Directory, event: Value<'_, '_>, news: &mut Vec<N
         // Each order of the list has a report of its own.
         | "listStatus"
         | "ACCOUNT_CONFIG_UPDATE"
-        | "MARGIN_CALL"
         | "STRATEGY_UPDATE"
         | "GRID_UPDATE"
         | "CONDITIONAL_ORDER_TRIGGER_REJECT" => {}

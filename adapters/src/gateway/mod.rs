@@ -223,6 +223,10 @@ impl Gateway {
             News::Refused(error) => {
                 out.notices.push(GatewayNotice::Alarm { error: error.clone() });
             }
+            News::MarginCall(instrument) => {
+                let instrument = *instrument;
+                out.notices.push(GatewayNotice::MarginCall { instrument });
+            }
             News::Answered { request, outcome } => {
                 self.answered(*request, outcome, received_at, out);
             }

@@ -94,6 +94,11 @@ pub enum GatewayNotice {
         /// The venue's answer.
         error: VenueError,
     },
+    /// The venue warns that a position lacks margin and may be closed by force.
+    MarginCall {
+        /// Which, if it is in an instrument that is followed.
+        instrument: Option<InstrumentId>,
+    },
     /// A fee was paid in an asset that is not listed; it is not booked.
     FeeNotBooked {
         /// The order's number at the venue.

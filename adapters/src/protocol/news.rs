@@ -21,6 +21,9 @@ pub enum News {
     /// The venue refuses the account: its key, its signature, its address or its permissions. The private
     /// stream stays away until somebody has acted, or a long while has passed.
     Refused(VenueError),
+    /// The venue warns that a position lacks margin and may be closed by force; `None` for one in an
+    /// instrument that is not followed, or where the venue does not say which.
+    MarginCall(Option<InstrumentId>),
     /// A request was answered.
     Answered {
         /// Which.

@@ -312,6 +312,13 @@ fn text_of(
         GatewayNotice::Alarm { error } => {
             ("error", format!("the venue refuses the account: {error}; somebody has to act"))
         }
+        GatewayNotice::MarginCall { instrument } => (
+            "error",
+            format!(
+                "{}: the venue warns that the position lacks margin and may be closed by force",
+                instrument.map_or("a position that is not followed", symbol)
+            ),
+        ),
         GatewayNotice::FeeNotBooked { venue_order_id, fee } => (
             "warn",
             format!("order {venue_order_id}: a fee of {fee} in an unlisted asset, not booked"),
