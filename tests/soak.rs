@@ -187,7 +187,8 @@ fn work(both: &mut [Watch; 2], time: Duration) {
 
 /// One round: messages, connections that are cut again and again, a consumer that stands still.
 fn round(exchange: &Exchange, server: &Server<'_>, both: &mut [Watch; 2]) {
-    work(both, Duration::from_secs(2));
+    // A connection that lasts makes the waits between attempts short again, half a minute of it.
+    work(both, Duration::from_secs(if is_long() { 45 } else { 2 }));
     for _ in 0..8 {
         exchange.control("disconnect", &json!({"only": "all"}));
         work(both, Duration::from_millis(200));
@@ -199,7 +200,8 @@ fn round(exchange: &Exchange, server: &Server<'_>, both: &mut [Watch; 2]) {
 
 #[test]
 fn storms_at_a_venue_leave_memory_and_handles_flat() {
-    let exchange = Exchange::start_with("BTCUSDT", &["--speed", "100"]);
+    let exchange =
+        Exchange::start_with("BTCUSDT", &["--speed", if is_long() { "150" } else { "100" }]);
     exchange.control("settings", &json!({"connections_5m": 1_000_000}));
     let place = place_at(&exchange, DAY_TRADER, 2);
     std::fs::write(place.script(), STORM_TRADER).unwrap();
