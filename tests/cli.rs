@@ -143,6 +143,38 @@ fn a_written_configuration_is_sound_once_its_script_exists() {
 }
 
 #[test]
+fn a_key_that_others_can_read_is_refused_before_anything_is_asked_or_made() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("sample.luau"), "strategy { name = \"sample\" }\n").unwrap();
+    std::fs::write(at("my.key"), "key = abcdef\nsecret = ghijkl\n").unwrap();
+    std::fs::set_permissions(at("my.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let config = r#"
+        [run]
+        mode = "testnet"
+        [feed]
+        kind = "exchange"
+        [exchange]
+        environment = "testnet"
+        symbols = ["BTCUSDT"]
+        credentials = "file"
+        credentials_file = "my.key"
+        [[strategy]]
+        script = "sample.luau"
+    "#;
+    std::fs::write(at("tercel.toml"), config).unwrap();
+    let config = at("tercel.toml").display().to_string();
+    let output = tercel(&["run", "--config", &config]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("my.key") && error.contains("chmod 600"), "{error}");
+    assert!(!error.contains("abcdef") && !error.contains("ghijkl"), "{error}");
+    assert!(!at("tercel-data").exists(), "a folder was made");
+}
+
+#[test]
 fn the_doctor_looks_at_everything_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();

@@ -22,7 +22,7 @@ use crate::server::begin;
 use crate::server_config::ServerFile;
 use crate::server_config::feed::FeedKind;
 use crate::server_config::sections::Mode;
-use crate::venue::{Asker, VenueAccess, account_setup};
+use crate::venue::{Asker, VenueAccess, account_setup, credentials};
 
 /// Compare a venue's books with ours: open orders, executions, balances, positions.
 ///
@@ -92,6 +92,7 @@ fn by_hand(args: &Args, file: &ServerFile) -> Outcome {
             config.run.data.display()
         )));
     };
+    let key = credentials(&config.exchange)?;
     let access = Arc::new(VenueAccess::open(&config.exchange)?);
     access.measure_clock()?;
     let (instruments, assets) = access.listing(&config.exchange.symbols)?;
@@ -99,7 +100,7 @@ fn by_hand(args: &Args, file: &ServerFile) -> Outcome {
     let (run, ended_at) = (recovered.run, recovered.last_now);
     let state = recovered.recovery.finish(ended_at.max(Nanos(0)));
     let listing = Listing::new(VenueId(0), &instruments, &assets);
-    let setup = account_setup(&config.exchange, &access)?;
+    let setup = account_setup(&config.exchange, key, &access)?;
     let mut asker = Asker::new(access, &listing, &setup)?;
     let differences = compare(&mut asker, &state, &instruments, &assets, ended_at)?;
     let is_equal = differences.is_empty();

@@ -6,8 +6,8 @@ use tercel_adapters::net::{
     BusySocket, Link, MarketDriver, OffsetMeter, RestClient, ResyncHandle, TokioSocket, Transport,
 };
 use tercel_adapters::{
-    AccountDriver, AccountSetup, DifferencePolicy, Gateway, GatewayNotice, GatewayOptions, Listing,
-    OrphanPolicy, Topic,
+    AccountDriver, AccountSetup, Credentials, DifferencePolicy, Gateway, GatewayNotice,
+    GatewayOptions, Listing, OrphanPolicy, Topic,
 };
 use tercel_core::{AccountId, AssetId, InstrumentId, Nanos, State, VenueId};
 use tercel_runtime::live::{AccountThread, LivePort, LiveSource, SharedFeed, WithResyncs};
@@ -20,7 +20,7 @@ use crate::exit::{Blame, Outcome};
 use crate::server_config::ServerFile;
 use crate::server_config::exchange::{OnDifference, OnOrphan};
 use crate::server_config::sections::{Mode, Profile};
-use crate::venue::{VenueAccess, account_setup, link_options, seed, topics};
+use crate::venue::{VenueAccess, account_setup, credentials, link_options, seed, topics};
 
 /// A venue that is followed, and the account on it that is traded.
 pub(super) struct Exchange {
@@ -30,14 +30,23 @@ pub(super) struct Exchange {
     account: Option<AccountSetup>,
 }
 
+/// Reads the key that orders need; none on paper.
+pub(super) fn key(file: &ServerFile) -> Outcome<Option<Credentials>> {
+    match file.config.run.mode {
+        Mode::Paper => Ok(None),
+        Mode::Testnet | Mode::Live => credentials(&file.config.exchange).map(Some),
+    }
+}
+
 /// Brings together what a venue needs. For real money, shows the limits first.
-pub(super) fn prepare(file: &ServerFile, setup: &Setup) -> Outcome<Option<Exchange>> {
+pub(super) fn prepare(
+    file: &ServerFile,
+    setup: &Setup,
+    key: Option<Credentials>,
+) -> Outcome<Option<Exchange>> {
     let Some(access) = &setup.access else { return Ok(None) };
     let section = &file.config.exchange;
-    let account = match file.config.run.mode {
-        Mode::Paper => None,
-        Mode::Testnet | Mode::Live => Some(account_setup(section, access)?),
-    };
+    let account = key.map(|key| account_setup(section, key, access)).transpose()?;
     if file.config.run.mode == Mode::Live {
         eprint!("{}", limits_text(file));
     }

@@ -75,6 +75,8 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     tercel_crash::arm_from_environment().or_input()?;
     let mut supervisor = Supervisor::new();
     supervisor.starting("reading scripts and feed", Duration::from_secs(120));
+    // First: with a key that is not to be had nothing is asked of a venue and no run is made.
+    let key = live::key(file)?;
     let setup = Setup::read(file)?;
     let data = &file.config.run.data;
     let catalog = RunCatalog::open(data);
@@ -92,7 +94,7 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     };
     tracing::info!(run = folder.number, ms = begun.elapsed().as_millis(), "recovered");
     let story = beginning.story.clone();
-    let exchange = live::prepare(file, &setup)?;
+    let exchange = live::prepare(file, &setup, key)?;
     let signals = Signals::catch()?;
     let listener = socket::listen(&file.config.control_socket())?;
     let (server, engine) = engine::start(file, &setup, beginning, &folder, log, exchange)?;

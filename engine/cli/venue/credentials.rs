@@ -7,14 +7,14 @@ use super::VenueAccess;
 use crate::exit::{Blame, Outcome};
 use crate::server_config::exchange::{CredentialsFrom, EntryName, ExchangeSection};
 
-/// Returns a section's account, with its key.
+/// Returns a section's account.
 pub(crate) fn account_setup(
     section: &ExchangeSection,
+    credentials: Credentials,
     access: &VenueAccess,
 ) -> Outcome<AccountSetup> {
-    forbid_core_dumps()?;
     Ok(AccountSetup {
-        credentials: credentials(section)?,
+        credentials,
         ids: ClientIds::new(&section.order_prefix).or_input()?,
         clock: access.offset.clone(),
         entry: match section.order_entry {
@@ -26,7 +26,7 @@ pub(crate) fn account_setup(
 
 /// Keeps the system from writing this process's memory to a file when it dies: keys are in it. Both
 /// limits go, so that nothing raises them again; and other processes of the same user, debuggers
-/// included, may not look into it. To be called before a key is read.
+/// included, may not look into it.
 fn forbid_core_dumps() -> Outcome<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let nothing = Rlimit { current: Some(0), maximum: Some(0) };
@@ -41,8 +41,9 @@ fn forbid_core_dumps() -> Outcome<()> {
     Ok(())
 }
 
-/// Reads the key of a section's account.
-fn credentials(section: &ExchangeSection) -> Outcome<Credentials> {
+/// Reads the key of a section's account, and keeps it out of core dumps from then on.
+pub(crate) fn credentials(section: &ExchangeSection) -> Outcome<Credentials> {
+    forbid_core_dumps()?;
     let name = section.credentials_name.clone();
     let source = match section.credentials {
         CredentialsFrom::Env => KeySource::Environment(name),

@@ -10,6 +10,6 @@ mod market;
 pub(crate) use self::access::{VenueAccess, refusal};
 pub(crate) use self::args::{VenueArgs, span};
 pub(crate) use self::asker::{Asker, unexpected};
-pub(crate) use self::credentials::account_setup;
+pub(crate) use self::credentials::{account_setup, credentials};
 pub(crate) use self::listing::topics;
 pub(crate) use self::market::{link_options, seed};
