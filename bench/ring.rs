@@ -28,24 +28,27 @@ fn pin(nth: usize) {
 /// until there is nothing more.
 fn round_trips(
     n: u64,
-    mut trip: impl FnMut(u64),
+    mut trip: impl FnMut(u64) + Send + 'static,
     echo: impl FnOnce() + Send + 'static,
 ) -> Duration {
-    // On a thread of its own: Criterion's stays where it is.
+    // Both on threads of their own: Criterion's is not pinned, for what it starts would be as well.
     let (ready, is_ready) = std::sync::mpsc::channel();
     let far = std::thread::spawn(move || {
         pin(1);
         ready.send(()).expect("the near side waits");
         echo();
     });
-    // It begins on this core: spinning here would keep it from leaving.
-    is_ready.recv().expect("the far side has a core");
-    // Both are warm once it has answered.
-    (0..1_000).for_each(&mut trip);
-    let begun = Instant::now();
-    (0..n).for_each(&mut trip);
-    let spent = begun.elapsed();
-    drop(trip);
+    let near = std::thread::spawn(move || {
+        pin(0);
+        // The far side begins on any core: spinning on it would keep it from leaving.
+        is_ready.recv().expect("the far side has a core");
+        // Both are warm once it has answered.
+        (0..1_000).for_each(&mut trip);
+        let begun = Instant::now();
+        (0..n).for_each(&mut trip);
+        begun.elapsed()
+    });
+    let spent = near.join().expect("the near side ends by itself");
     far.join().expect("the far side ends with the near side");
     spent
 }
@@ -66,7 +69,7 @@ fn atomic_word(n: u64) -> Duration {
     let total = n + 1_000;
     round_trips(
         n,
-        |_| {
+        move |_| {
             word.store(at + 1, Ordering::Release);
             spin(|| (word.load(Ordering::Acquire) == at + 2).then_some(()));
             at += 2;
@@ -145,7 +148,6 @@ fn own_ring_drained(n: u64) -> Duration {
 }
 
 fn rings(c: &mut Criterion) {
-    pin(0);
     let mut group = c.benchmark_group("ring round trip");
     group.sample_size(30).measurement_time(Duration::from_secs(4));
     group.bench_function("an atomic word", |b| b.iter_custom(atomic_word));
