@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let begun = Instant::now();
     let until = args.until.map(Seq);
-    let done = again(&folder, &journal, &file, until, BTreeSet::new())?;
+    let done = again(&folder, &journal, &file, until)?;
     let wall_s = begun.elapsed().as_secs_f64();
     let is_identical = done.difference.is_none();
     if args.json {
@@ -104,13 +104,28 @@ fn load(path: &Path, limits: impl Fn(Language) -> Limits) -> Outcome<Script> {
     Script::load(path, &limits(language)).or_input()
 }
 
-/// Executes a run again, and keeps what scripts did at the events of `noted`.
-pub(super) fn again(
+/// Executes a run again as it was. Where it differs it is executed once more with notes of the lines of
+/// scripts, which take time and are wanted for one event only.
+fn again(
     folder: &RunFolder,
     journal: &JournalReader,
     file: &ServerFile,
     until: Option<Seq>,
-    noted: BTreeSet<Seq>,
+) -> Outcome<Reexecuted> {
+    let done = once(folder, journal, file, until, None)?;
+    let Some(difference) = &done.difference else { return Ok(done) };
+    let noted = once(folder, journal, file, Some(difference.seq), Some(BTreeSet::new()))?;
+    let is_same = noted.difference.as_ref().is_some_and(|own| own.seq == difference.seq);
+    Ok(if is_same { noted } else { done })
+}
+
+/// Executes a run again, and keeps what scripts did at the events of `noted`, if any are given.
+pub(super) fn once(
+    folder: &RunFolder,
+    journal: &JournalReader,
+    file: &ServerFile,
+    until: Option<Seq>,
+    noted: Option<BTreeSet<Seq>>,
 ) -> Outcome<Reexecuted> {
     let tape = match MarketTapeReader::open(&folder.tape()) {
         Ok(mut tape) => {

@@ -13,7 +13,7 @@ use tercel_store::journal::JournalReader;
 use tercel_store::runs::{RunCatalog, RunFolder};
 
 use self::chain::{Chain, Hop, Link};
-use super::replay::{again, configuration, place_json};
+use super::replay::{configuration, once, place_json};
 use super::{print, print_json};
 use crate::exit::{Answer, Blame, Outcome, input};
 use crate::server_config::sections::{Mode, Profile};
@@ -92,7 +92,7 @@ const fn goes_to(config: &ServerConfig) -> &'static str {
 fn find_lines(chain: &mut Chain, folder: &RunFolder, journal: &JournalReader, file: &ServerFile) {
     let Some(until) = chain.effects.keys().next_back().copied() else { return };
     let noted: BTreeSet<_> = chain.effects.keys().copied().collect();
-    let done = match again(folder, journal, file, Some(until), noted) {
+    let done = match once(folder, journal, file, Some(until), Some(noted)) {
         Ok(done) => done,
         Err(failure) => {
             chain.lineless = Some(format!("the run cannot be executed again: {failure}"));

@@ -44,19 +44,22 @@ impl<'a> Loads<'a> {
         Ok(())
     }
 
-    /// Lets them take over, with notes of the lines of their intents. Returns whose places they took.
+    /// Lets them take over, with notes of the lines of their intents if there are any. Returns whose
+    /// places they took.
     pub(crate) fn enter(
         &mut self,
         engine: &mut Engine,
         reload: bool,
-        notes: &LineNotes,
+        notes: Option<&LineNotes>,
     ) -> Result<Vec<StrategyId>, BadLoad> {
         let mut entered = Vec::new();
         for (index, version) in self.waiting.drain(..) {
             entered.push(version.strategy());
-            version
-                .take_over_noted(engine, reload, notes)
-                .map_err(|error| BadLoad { index, error })?;
+            match notes {
+                Some(notes) => version.take_over_noted(engine, reload, notes),
+                None => version.take_over(engine, reload),
+            }
+            .map_err(|error| BadLoad { index, error })?;
         }
         Ok(entered)
     }

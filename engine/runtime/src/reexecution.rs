@@ -69,8 +69,9 @@ pub struct Reexecution<'a, T> {
     pub intents_per_call: usize,
     /// The last event that is executed; all of them if absent.
     pub until: Option<Seq>,
-    /// Events of which all calls of scripts are kept, with the lines of what they wished.
-    pub noted: BTreeSet<Seq>,
+    /// Events of which all calls of scripts are kept, with the lines of what they wished. None: scripts
+    /// are executed as they were, without notes of their lines, and a difference has no place.
+    pub noted: Option<BTreeSet<Seq>>,
 }
 
 impl<T> std::fmt::Debug for Reexecution<'_, T> {
@@ -189,8 +190,8 @@ impl<T: TapeSource> Reexecution<'_, T> {
                 other => loads.take(index, &other)?,
             }
         };
-        let notes = LineNotes::new();
-        loads.enter(&mut engine, false, &notes)?;
+        let notes = self.noted.is_some().then(LineNotes::new);
+        loads.enter(&mut engine, false, notes.as_ref())?;
         let mut player = Player {
             engine,
             effects: Engine::effects(),
@@ -203,7 +204,7 @@ impl<T: TapeSource> Reexecution<'_, T> {
             now: Nanos(i64::MIN),
             out: Progress::default(),
             notes,
-            noted: self.noted,
+            noted: self.noted.unwrap_or_default(),
             until: self.until.unwrap_or(Seq(u64::MAX)),
         };
         player.check_state(None);
@@ -292,8 +293,8 @@ struct Player<T, I: Iterator<Item = (Seq, u64)>> {
     hashes: Peekable<I>,
     now: Nanos,
     out: Progress,
-    /// The calls of scripts that the last event made.
-    notes: LineNotes,
+    /// The calls of scripts that the last event made, if they are noted.
+    notes: Option<LineNotes>,
     noted: BTreeSet<Seq>,
     until: Seq,
 }
@@ -307,7 +308,7 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
     fn play(&mut self, entry: &Entry, loads: &mut Loads<'_>) -> Result<bool, ReexecutionError> {
         if let Some(Event::Command(Command::Start(_))) = entry.event {
             self.follow_to(Seq(entry.seq.0 - 1))?;
-            let entered = loads.enter(&mut self.engine, true, &self.notes)?;
+            let entered = loads.enter(&mut self.engine, true, self.notes.as_ref())?;
             self.took_over(&entered, entry.seq);
         }
         self.entry(entry)
@@ -417,7 +418,9 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
         };
         self.now = now.unwrap_or(derived);
         self.effects.clear();
-        self.notes.clear();
+        if let Some(notes) = &self.notes {
+            notes.clear();
+        }
         self.repeaters.load(expected);
         self.engine.handle(seq, self.now, event, &mut self.effects);
         self.out.last_seq = seq;
@@ -430,8 +433,8 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
         };
         if let Some((missing, came)) = difference {
             self.out.difference = Some(self.differs(event, missing, came));
-        } else if self.noted.contains(&seq) {
-            self.out.noted.insert(seq, self.notes.take());
+        } else if let Some(notes) = self.notes.as_ref().filter(|_| self.noted.contains(&seq)) {
+            self.out.noted.insert(seq, notes.take());
         }
         if self.hashes.peek().is_some_and(|(at, _)| *at <= seq) {
             self.check_state(Some(event));
@@ -476,7 +479,7 @@ impl<T: TapeSource, I: Iterator<Item = (Seq, u64)>> Player<T, I> {
         expected: Option<&RecordedEffect>,
         got: Option<&Effect>,
     ) -> Difference {
-        let calls = self.notes.take();
+        let calls = self.notes.as_ref().map(LineNotes::take).unwrap_or_default();
         let all = self.effects.as_slice();
         let place = match got.and_then(|got| all.iter().position(|own| std::ptr::eq(own, got))) {
             Some(n) => place_of(&calls, &all[..=n]),

@@ -1,7 +1,6 @@
 //! Beyond a hole in its record a run is executed again from the state that ends the hole: the scripts'
 //! wishes as recorded until they are loaded anew, everything else computed.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 use std::collections::BTreeSet;
 
 use tercel_core::{Command, Effects, Engine, Event, Nanos, Scope, Seq, Side, StrategyId};
@@ -137,7 +136,7 @@ impl Run {
             limits: &Limits::of,
             intents_per_call: 64,
             until,
-            noted: BTreeSet::new(),
+            noted: Some(BTreeSet::new()),
         };
         (done.run().unwrap(), hash)
     }

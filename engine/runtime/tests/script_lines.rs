@@ -110,7 +110,7 @@ fn again(versions: &Versions, noted: BTreeSet<Seq>) -> (Reexecuted, JournalReade
         limits: &Limits::of,
         intents_per_call: 64,
         until: None,
-        noted,
+        noted: Some(noted),
     }
     .run()
     .unwrap();

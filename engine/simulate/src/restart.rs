@@ -278,7 +278,7 @@ impl World<'_> {
             limits: &script_limits,
             intents_per_call: INTENTS,
             until: None,
-            noted: BTreeSet::new(),
+            noted: None,
         }
         .run()
         .map_err(|error| Violation::new(Invariant::Replay, "a run", error.to_string()))?;

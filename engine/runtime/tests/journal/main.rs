@@ -3,7 +3,6 @@
 
 mod rig;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tercel_core::{
@@ -245,7 +244,7 @@ fn assert_replays(over: &Over) {
         limits: &Limits::of,
         intents_per_call: 64,
         until: None,
-        noted: BTreeSet::new(),
+        noted: None,
     }
     .run()
     .unwrap();
