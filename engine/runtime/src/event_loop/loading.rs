@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use tercel_core::{Command, Event, Strategy};
+use tercel_core::{Command, Event, Nanos, Strategy};
 use tercel_crash::{Point, point};
 use tercel_script::StrategyBuild;
 use tercel_sim::Observer;
@@ -27,8 +27,9 @@ pub(super) struct Workshop {
     building: Option<Building>,
     /// What was replaced. Taking a machine apart takes time too.
     retired: Option<Box<dyn Strategy>>,
-    /// When the next step is due at the latest.
-    next_at: Option<Instant>,
+    /// When the next step is due at the latest, by the loop's clock: a world that has a clock of its own
+    /// is the same each time.
+    next_at: Nanos,
 }
 
 impl std::fmt::Debug for Workshop {
@@ -67,7 +68,7 @@ enum Stage {
 }
 
 /// Events get so many times as long as the last step took, before the next one holds them up.
-const SHARE: u32 = 4;
+const SHARE: i64 = 4;
 
 impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, P, R, O, S> {
     /// Begins to let a version take over.
@@ -121,16 +122,17 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
 
     #[cold]
     fn take_step(&mut self, is_busy: bool) -> bool {
-        let begun = Instant::now();
-        if is_busy && self.workshop.next_at.is_some_and(|at| begun < at) {
+        let begun_at = self.parts.clock.now();
+        if is_busy && begun_at < self.workshop.next_at {
             return false;
         }
         match self.workshop.building.take() {
-            Some(building) => self.go_on(building, begun),
+            Some(building) => self.go_on(building, Instant::now()),
             None => self.workshop.retired = None,
         }
-        let now = Instant::now();
-        self.workshop.next_at = Some(now + (now - begun) * SHARE);
+        let done_at = self.parts.clock.now();
+        let spent_ns = done_at.0.saturating_sub(begun_at.0);
+        self.workshop.next_at = done_at.plus(spent_ns.saturating_mul(SHARE));
         true
     }
 
