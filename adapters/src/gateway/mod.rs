@@ -15,6 +15,7 @@
 
 mod answers;
 mod ledger;
+mod names;
 mod news;
 mod notice;
 mod options;
@@ -217,7 +218,8 @@ impl Gateway {
 
     /// Takes what the venue tells.
     pub fn news(&mut self, news: &News, received_at: Nanos, out: &mut GatewayOut) {
-        match news {
+        let news = self.with_names(news);
+        match news.as_ref() {
             News::Online => self.online(received_at, out),
             News::Offline => self.offline(received_at, out),
             News::Refused(error) => {

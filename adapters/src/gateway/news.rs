@@ -7,6 +7,7 @@ use tercel_core::{
 
 use super::order::{Stage, Tracked};
 use super::{Gateway, GatewayNotice, GatewayOut, OrphanPolicy, Purpose, number};
+use crate::client_id::OrderKey;
 use crate::protocol::{FillNews, OrderNews, OrderStatus, Request};
 
 impl Gateway {
@@ -34,10 +35,7 @@ impl Gateway {
         let id = key.id;
         let instrument = own.spec.instrument;
         let times = (news.venue_at, now);
-        let is_named = own.venue_order_id.is_empty() && !news.venue_order_id.is_empty();
-        if is_named {
-            own.venue_order_id = news.venue_order_id;
-        }
+        let is_named = own.take_number(news.venue_order_id);
         own.filled_at_venue = own.filled_at_venue.max(news.filled);
         let mut reports = Vec::new();
         if news.status != OrderStatus::Rejected {
@@ -91,17 +89,35 @@ impl Gateway {
     }
 
     pub(super) fn on_fill(&mut self, fill: &FillNews, now: Nanos, out: &mut GatewayOut) {
-        let key = fill.key.or_else(|| {
+        if self.trades.contains(fill.instrument, fill.trade_id) {
+            return;
+        }
+        let key = self.key_of_fill(fill);
+        if key.is_none() && self.has_nameless(fill.instrument, now) {
+            // It may be of one of ours whose number at the venue is not known yet.
+            self.strangers.hold(*fill, now);
+            return;
+        }
+        self.take_fill(key, fill, now, out);
+    }
+
+    fn key_of_fill(&self, fill: &FillNews) -> Option<OrderKey> {
+        fill.key.or_else(|| {
             let own = self.orders.values().find(|own| {
                 own.spec.instrument == fill.instrument && own.venue_order_id == fill.venue_order_id
             });
             own.map(|own| own.key)
-        });
-        if key.is_none() && self.has_nameless(fill.instrument) {
-            // It may be of one of ours whose number at the venue is not known yet.
-            self.strangers.hold(*fill);
-            return;
-        }
+        })
+    }
+
+    /// Takes an execution of the order that bears this name, or of nobody here.
+    fn take_fill(
+        &mut self,
+        key: Option<OrderKey>,
+        fill: &FillNews,
+        now: Nanos,
+        out: &mut GatewayOut,
+    ) {
         if fill.venue_at < self.began_at && key.is_none_or(|key| !self.orders.contains_key(&key.id))
         {
             // Before the account was taken over: in its holdings already.
@@ -164,20 +180,24 @@ impl Gateway {
         self.finish(id, (fill.venue_at, now), out);
     }
 
-    /// Returns whether an order of ours may be at the venue under a number that is not known.
-    fn has_nameless(&self, instrument: InstrumentId) -> bool {
+    /// Returns whether an order of ours may be at the venue under a number that is not known, with an
+    /// execution that came at this time.
+    fn has_nameless(&self, instrument: InstrumentId, came_at: Nanos) -> bool {
         let mut own = self.orders.values().filter(|own| own.spec.instrument == instrument);
-        own.any(|own| own.venue_order_id.is_empty() || own.is_swapping())
+        own.any(|own| own.may_have_other_number(came_at))
     }
 
     /// Lets go of held executions that cannot be of one of our orders any more.
     pub(super) fn release_strangers(&mut self, now: Nanos, out: &mut GatewayOut) {
-        for instrument in self.strangers.instruments() {
-            if !self.has_nameless(instrument) {
-                for fill in self.strangers.take_all(instrument) {
-                    self.on_fill(&fill, now, out);
-                }
-            }
+        if self.strangers.is_empty() {
+            return;
+        }
+        let mut strangers = std::mem::take(&mut self.strangers);
+        let released =
+            strangers.take_if(|fill, came_at| !self.has_nameless(fill.instrument, came_at));
+        self.strangers = strangers;
+        for fill in released {
+            self.take_fill(self.key_of_fill(&fill), &fill, now, out);
         }
     }
 

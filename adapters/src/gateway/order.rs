@@ -4,7 +4,7 @@ use tercel_core::{ClientOrderId, Nanos, OrderSpec, Price, Quantity};
 
 use super::options::GatewayOptions;
 use crate::client_id::OrderKey;
-use crate::protocol::{OrderNews, OrderStatus, RequestId, VenueText};
+use crate::protocol::{OrderNews, OrderStatus, RequestId, VenueText, is_dormant_number};
 
 /// An order that is not settled yet.
 #[derive(Clone, PartialEq, Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Tracked {
     /// The order as the engine has it: total quantity, over all forms.
     pub(super) spec: OrderSpec,
     pub(super) venue_order_id: VenueText,
+    /// When the venue was last asked of which it then said that it waits for its trigger.
+    pub(super) waited_at: Nanos,
     /// When its present form was sent.
     pub(super) sent_at: Nanos,
     /// Whether the engine knows that the venue has it.
@@ -94,6 +96,7 @@ impl Tracked {
             key: OrderKey::first(id),
             spec,
             venue_order_id: VenueText::new_const(),
+            waited_at: Nanos(i64::MIN),
             sent_at: now,
             told_accepted: false,
             told_unknown: false,
@@ -113,6 +116,26 @@ impl Tracked {
     /// Returns the order in its present form: what the venue was asked for.
     pub(super) fn form(&self) -> OrderSpec {
         OrderSpec { qty: Quantity(self.spec.qty.0 - self.filled_before.0), ..self.spec }
+    }
+
+    /// Takes the venue's number of it; returns whether that is news. The number that a conditional
+    /// order waits under gives way to that of the order which comes of it, and not the other way.
+    pub(super) fn take_number(&mut self, number: VenueText) -> bool {
+        let is_better = self.venue_order_id.is_empty()
+            || (is_dormant_number(&self.venue_order_id) && !is_dormant_number(&number));
+        if !is_better || number.is_empty() {
+            return false;
+        }
+        self.venue_order_id = number;
+        true
+    }
+
+    /// Returns whether an execution that came at this time may be of it although it bears another
+    /// number than is known here.
+    pub(super) fn may_have_other_number(&self, came_at: Nanos) -> bool {
+        self.venue_order_id.is_empty()
+            || self.is_swapping()
+            || (is_dormant_number(&self.venue_order_id) && self.waited_at < came_at)
     }
 
     /// Returns whether executions are missing that the venue has told of.

@@ -12,7 +12,7 @@ use tercel_core::{AccountItem, AccountUpdate, Event, InstrumentId, Nanos, Price,
 use super::{DifferencePolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut, Purpose};
 use crate::client_id::OrderKey;
 use crate::error::VenueError;
-use crate::protocol::{Answer, FillCursor, Holding, OrderNews, PositionNews, Request};
+use crate::protocol::{Answer, FillCursor, Holding, OrderNews, OrderStatus, PositionNews, Request};
 
 /// A comparison under way, and when the next one is due.
 #[derive(Debug)]
@@ -146,7 +146,14 @@ impl Gateway {
             }
             self.on_order(news, now, out);
             self.resolve(news, now, out);
+            if let Some(key) = news.key
+                && let Some(own) = self.orders.get_mut(&key.id)
+                && news.status == OrderStatus::Waiting
+            {
+                own.waited_at = own.waited_at.max(asked_at);
+            }
         }
+        self.release_strangers(now, out);
         self.doubt_absent(list, asked_at, now);
         let n_foreign = list.iter().filter(|news| news.key.is_none()).count();
         if n_foreign > 0 {

@@ -5,6 +5,8 @@
 //! orders, fills, position and holdings have to equal the venue's, no form of an order may have been
 //! placed twice, and none may have traded more than was ever approved for it.
 
+mod script;
+mod stops;
 mod venue;
 
 use std::collections::BTreeMap;

@@ -15,6 +15,11 @@ pub(super) struct Trades {
 }
 
 impl Trades {
+    /// Returns whether an execution was counted.
+    pub(super) fn contains(&self, instrument: InstrumentId, trade_id: u64) -> bool {
+        self.known.contains(&(instrument, trade_id))
+    }
+
     /// Notes an execution; returns whether it is new.
     pub(super) fn insert(&mut self, instrument: InstrumentId, trade_id: u64) -> bool {
         if !self.known.insert((instrument, trade_id)) {

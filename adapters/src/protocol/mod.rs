@@ -8,6 +8,7 @@ mod request;
 use tercel_core::Nanos;
 
 pub use call::{Call, CallAnswer, CallId, CallOutcome, Cost, Method, Priority};
+pub(crate) use news::is_dormant_number;
 pub use news::{Answer, FillNews, Holding, News, OrderNews, OrderStatus, PositionNews, VenueText};
 pub use outbox::{OutFrame, Outbox};
 pub use request::{FillCursor, Request, RequestId, Tagged};

@@ -70,7 +70,8 @@ pub enum Answer {
 pub struct OrderNews {
     /// Our name of it; `None` for orders of other origin.
     pub key: Option<OrderKey>,
-    /// The venue's number of it.
+    /// The venue's number of it. Where a conditional order is numbered apart from the order that
+    /// comes of it, an `a` and its own number until the other is known.
     pub venue_order_id: VenueText,
     /// Its instrument.
     pub instrument: InstrumentId,
@@ -114,6 +115,13 @@ impl OrderStatus {
             Self::Filled | Self::Canceled | Self::Expired | Self::Rejected => true,
         }
     }
+}
+
+/// Returns whether this is the number of a conditional order that is numbered apart from the order
+/// that comes of it: an `a`, so that both cannot be mistaken for each other, and digits.
+pub(crate) fn is_dormant_number(number: &str) -> bool {
+    let digits = number.strip_prefix('a').unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// An execution of an order.
