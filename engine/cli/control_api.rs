@@ -212,6 +212,7 @@ pub(crate) struct TradeStatus {
 #[serde(default)]
 pub(crate) struct PositionStatus {
     pub(crate) strategy: String,
+    pub(crate) account: String,
     pub(crate) symbol: String,
     /// Positive is long.
     pub(crate) quantity: String,
@@ -230,6 +231,7 @@ pub(crate) struct PositionStatus {
 pub(crate) struct OrderStatus {
     pub(crate) id: String,
     pub(crate) strategy: String,
+    pub(crate) account: String,
     pub(crate) symbol: String,
     /// `buy` or `sell`.
     pub(crate) side: String,
@@ -249,6 +251,8 @@ pub(crate) struct OrderStatus {
 #[serde(default)]
 pub(crate) struct StrategyStatus {
     pub(crate) name: String,
+    /// The account that it trades.
+    pub(crate) account: String,
     pub(crate) script: String,
     /// Hash of its source.
     pub(crate) hash: String,

@@ -40,15 +40,25 @@ end
 
 impl Place {
     pub(crate) fn new(script: &str, pace: &str) -> Self {
+        let rest = "[[strategy]]\nscript = \"trader.luau\"\n";
+        Self::of(script, "", &format!("pace = {pace}"), rest)
+    }
+
+    /// A folder whose configuration has these lines in `[run]` and `[feed]`, and these at its end.
+    pub(crate) fn of(script: &str, run: &str, feed: &str, rest: &str) -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         std::fs::write(place.script(), script).unwrap();
-        let config = format!(
-            "[run]\ndata = \"data\"\n[feed]\npace = {pace}\n[journal]\nsnapshot_every_entries = 200\n\
-             [metrics]\nlisten = \"off\"\n[log]\nfile = \"log/tercel.log\"\n\
-             [[strategy]]\nscript = \"trader.luau\"\n"
-        );
-        std::fs::write(place.path("tercel.toml"), config).unwrap();
+        place.configure(run, feed, rest);
         place
+    }
+
+    /// Writes another configuration.
+    pub(crate) fn configure(&self, run: &str, feed: &str, rest: &str) {
+        let config = format!(
+            "[run]\ndata = \"data\"\n{run}\n[feed]\n{feed}\n[journal]\nsnapshot_every_entries = 200\n\
+             [metrics]\nlisten = \"off\"\n[log]\nfile = \"log/tercel.log\"\n{rest}"
+        );
+        std::fs::write(self.path("tercel.toml"), config).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

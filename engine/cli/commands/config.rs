@@ -150,11 +150,8 @@ fn check(args: &CheckArgs) -> Outcome {
             }
             FeedKind::Seeded | FeedKind::Tape => file.open_feed()?.instruments,
         };
-        for (scope, limits) in
-            [("account", &file.config.limits.account), ("engine", &file.config.limits.engine)]
-        {
-            limits.to_risk(scope, &instruments)?;
-        }
+        file.bind_accounts(&instruments, false)?;
+        file.config.limits.engine.to_risk("engine", &instruments)?;
         let strategies = file.bind(&instruments)?;
         Ok((file, strategies))
     });

@@ -195,9 +195,10 @@ fn overview(status: &Status) -> String {
         let hash = own.hash.get(..12).unwrap_or(&own.hash);
         let running = if own.is_running { "runs" } else { "stands still" };
         text.push_str(&format!(
-            "strategy {}: {running}, {:?}, {} version {} ({hash}), profit {}, {} orders and {} fills \
-             today\n",
+            "strategy {}{}: {running}, {:?}, {} version {} ({hash}), profit {}, {} orders and {} \
+             fills today\n",
             own.name,
+            on_account(status, &own.account),
             own.state,
             own.script,
             own.generation,
@@ -219,11 +220,17 @@ fn overview(status: &Status) -> String {
     text
 }
 
+/// Names an account where there is more than one.
+fn on_account(status: &Status, name: &str) -> String {
+    if status.accounts.len() > 1 { format!(" on {name}") } else { String::new() }
+}
+
 fn positions(status: &Status) -> String {
     let row = |own: &crate::control_api::PositionStatus| {
         format!(
-            "position {} {}: {} at {}, open {}, realised {}, {} fills\n",
+            "position {}{} {}: {} at {}, open {}, realised {}, {} fills\n",
             own.strategy,
+            on_account(status, &own.account),
             own.symbol,
             own.quantity,
             own.average_price.as_deref().unwrap_or("-"),
@@ -238,9 +245,10 @@ fn positions(status: &Status) -> String {
 fn orders(status: &Status) -> String {
     let row = |own: &crate::control_api::OrderStatus| {
         format!(
-            "{} {} {} {} {} at {}: {} filled, {}, {} ms old\n",
+            "{} {}{} {} {} {} at {}: {} filled, {}, {} ms old\n",
             own.id,
             own.strategy,
+            on_account(status, &own.account),
             own.side,
             own.quantity,
             own.symbol,

@@ -1,7 +1,7 @@
 //! `tercel replay --script`: the same market, another script or other parameters.
 
 use serde_json::{Value, json};
-use tercel_core::Event;
+use tercel_core::{Event, StrategyId};
 use tercel_runtime::{Loaded, Version};
 use tercel_script::Script;
 use tercel_sim::metrics::{Recorder, RecorderLimits};
@@ -10,13 +10,15 @@ use tercel_store::StoreError;
 use tercel_store::journal::{JournalReader, Record};
 use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::runs::RunFolder;
+use tercel_store::state;
 
 use super::backtest::{Plan, venue_options};
 use super::{print, print_json};
-use crate::config::Config;
+use crate::config::{Config, LimitsSection};
 use crate::data::blame;
 use crate::exit::{Answer, Blame, Outcome, input};
 use crate::server_config::ServerFile;
+use crate::server_config::accounts::AccountItem;
 
 /// What one version made of the market.
 struct Made {
@@ -38,14 +40,15 @@ pub(super) fn run(
     overrides: &[(&str, &str)],
     json: bool,
 ) -> Outcome {
+    let recorded = recorded(journal, file)?;
+    let account = account_of(journal, file, recorded.strategy())?;
     let config = Config {
-        account: file.config.account.clone(),
-        limits: file.config.limits.clone(),
+        account: account.section(),
+        limits: LimitsSection { account: account.limits, ..file.config.limits.clone() },
         venue: file.config.venue.clone(),
         script: file.config.script.clone(),
         ..Config::default()
     };
-    let recorded = recorded(journal, file)?;
     let own: Vec<_> = recorded
         .params()
         .iter()
@@ -80,6 +83,23 @@ fn recorded(journal: &JournalReader, file: &ServerFile) -> Outcome<Version> {
         }
     }
     Err(input("the run has loaded no script"))
+}
+
+/// Returns the account of a strategy, as the configuration has it.
+fn account_of(
+    journal: &JournalReader,
+    file: &ServerFile,
+    strategy: StrategyId,
+) -> Outcome<AccountItem> {
+    let state = journal.records().or_input()?.find_map(|record| match record {
+        Ok((_, Record::Snapshot { bytes, .. })) => Some(state::decode(&bytes)),
+        _ => None,
+    });
+    let state = state.ok_or_else(|| input("the run has no snapshot"))?.or_input()?;
+    let account = state.strategies[strategy.index()].account;
+    let name = &state.accounts[account.index()].name;
+    let known = file.config.all_accounts().into_iter().find(|item| item.name == *name);
+    known.ok_or_else(|| input(format!("the run's configuration has no account {name}")))
 }
 
 fn make(

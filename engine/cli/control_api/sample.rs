@@ -46,6 +46,7 @@ pub(crate) fn busy() -> Status {
         }],
         positions: vec![PositionStatus {
             strategy: text("maker"),
+            account: text("main"),
             symbol: text("BTCUSDT"),
             quantity: text("-0.120"),
             average_price: Some(text("60110.25")),
@@ -57,6 +58,7 @@ pub(crate) fn busy() -> Status {
             OrderStatus {
                 id: text("7-4417"),
                 strategy: text("maker"),
+                account: text("main"),
                 symbol: text("BTCUSDT"),
                 side: text("buy"),
                 kind: text("limit"),
@@ -69,6 +71,7 @@ pub(crate) fn busy() -> Status {
             OrderStatus {
                 id: text("7-4418"),
                 strategy: text("maker"),
+                account: text("main"),
                 symbol: text("BTCUSDT"),
                 side: text("sell"),
                 kind: text("limit"),
@@ -83,6 +86,7 @@ pub(crate) fn busy() -> Status {
         strategies: vec![
             StrategyStatus {
                 name: text("maker"),
+                account: text("main"),
                 script: text("imbalance_maker.luau"),
                 hash: text("9f2c61d04be7"),
                 generation: 3,
@@ -95,6 +99,7 @@ pub(crate) fn busy() -> Status {
             },
             StrategyStatus {
                 name: text("cross"),
+                account: text("main"),
                 script: text("ema_cross.rhai"),
                 hash: text("07aa5be3c921"),
                 generation: 1,
@@ -168,4 +173,18 @@ pub(crate) fn busy() -> Status {
             },
         ],
     }
+}
+
+/// The same server with a second account, that the second strategy trades.
+pub(crate) fn two_accounts() -> Status {
+    let mut status = busy();
+    let name = "hedge".to_owned();
+    status.accounts.push(AccountStatus {
+        name: name.clone(),
+        equity: "5000".to_owned(),
+        pnl: "-12.5".to_owned(),
+        ..AccountStatus::default()
+    });
+    status.strategies[1].account = name;
+    status
 }

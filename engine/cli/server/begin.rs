@@ -27,8 +27,8 @@ pub(crate) struct Setup {
     pub(crate) intents_per_call: usize,
     /// The venue, where market data comes from one.
     pub(crate) access: Option<Arc<VenueAccess>>,
-    account_limits: RiskLimits,
-    engine_limits: RiskLimits,
+    accounts: Vec<AccountConfig>,
+    limits: RiskLimits,
 }
 
 /// A state to begin with.
@@ -58,11 +58,14 @@ impl Setup {
                 (feed.instruments, feed.assets, None)
             }
         };
+        if instruments.is_empty() {
+            return Err(input("the feed has no instrument"));
+        }
         let strategies = file.bind(&instruments)?;
-        let limits = &file.config.limits;
+        let is_at_venue = file.config.run.mode != Mode::Paper;
         Ok(Self {
-            account_limits: limits.account.to_risk("account", &instruments)?,
-            engine_limits: limits.engine.to_risk("engine", &instruments)?,
+            accounts: file.bind_accounts(&instruments, is_at_venue)?,
+            limits: file.config.limits.engine.to_risk("engine", &instruments)?,
             instruments,
             assets,
             access,
@@ -71,48 +74,35 @@ impl Setup {
         })
     }
 
-    /// Returns the state of an engine that has never traded.
-    pub(crate) fn fresh(&self, file: &ServerFile, run: u32) -> Outcome<Beginning> {
-        let account = &file.config.account;
-        let Some(first) = self.instruments.first() else {
-            return Err(input("the feed has no instrument"));
-        };
-        let mut balances = Vec::new();
-        // What a real account holds is for its venue to say.
-        if file.config.run.mode == Mode::Paper {
-            balances.push((first.spec.quote, account.quote));
-            if !account.base.is_zero() {
-                balances.push((first.spec.base, account.base));
-            }
-        }
+    /// Returns what an engine with all of it is built from.
+    fn config(&self, run: u32) -> EngineConfig {
         let strategies = self.strategies.iter().map(|own| StrategyConfig {
             name: own.name.clone(),
-            account: AccountId(0),
+            account: own.account,
             instruments: own.instruments.iter().map(|instrument| instrument.id).collect(),
             interest: own.script.manifest().interest(),
             series: Vec::new(),
             limits: own.limits.clone(),
         });
-        let config = EngineConfig {
+        EngineConfig {
             run,
             assets: self.assets.clone(),
             instruments: self.instruments.clone(),
-            accounts: vec![AccountConfig {
-                name: "main".to_owned(),
-                balances,
-                limits: self.account_limits.clone(),
-                check_balance: account.check_balance,
-                leverage: account.leverage,
-            }],
+            accounts: self.accounts.clone(),
             strategies: strategies.collect(),
             series: Vec::new(),
-            limits: self.engine_limits.clone(),
+            limits: self.limits.clone(),
             order_capacity: ORDER_CAPACITY,
             intents_per_call: self.intents_per_call,
-        };
+        }
+    }
+
+    /// Returns the state of an engine that has never traded.
+    pub(crate) fn fresh(&self, run: u32) -> Outcome<Beginning> {
         let nobody = self.strategies.iter().map(|_| placeholder()).collect();
-        let engine = Engine::new(&config, nobody).or_input()?;
-        let story = vec!["nothing came before: the account begins as configured".to_owned()];
+        let engine = Engine::new(&self.config(run), nobody).or_input()?;
+        let what = if self.accounts.len() == 1 { "account begins" } else { "accounts begin" };
+        let story = vec![format!("nothing came before: the {what} as configured")];
         Ok(Beginning { state: engine.snapshot(), after: None, story })
     }
 
@@ -121,23 +111,32 @@ impl Setup {
     pub(crate) fn continued(&self, recovered: Recovered, run: u32) -> Outcome<Beginning> {
         let predecessor = recovered.run;
         let mut story = recovered_story(&recovered);
-        let strategies = (0..).map(StrategyId).zip(&self.strategies);
+        let config = self.config(run);
+        let strategies = (0..).map(StrategyId).zip(config.strategies);
+        let accounts = (0..).map(AccountId).zip(config.accounts);
         let limits = strategies
-            .map(|(id, own)| (Scope::Strategy(id), own.limits.clone()))
-            .chain([(Scope::Account(AccountId(0)), self.account_limits.clone())])
-            .chain([(Scope::Engine, self.engine_limits.clone())]);
+            .map(|(id, own)| (Scope::Strategy(id), own.limits))
+            .chain(accounts.map(|(id, own)| (Scope::Account(id), own.limits)))
+            .chain([(Scope::Engine, config.limits)]);
         let Continued { mut state, at } = recovered.continued(run, limits).or_machine()?;
         state.instruments.clone_from(&self.instruments);
         story.extend(describe(&state));
         Ok(Beginning { state, after: Some((predecessor, at)), story })
     }
 
-    /// Refuses a state that is about other instruments or strategies.
+    /// Refuses a state that is about other instruments, accounts or strategies.
     pub(super) fn check_shape(&self, recovered: &Recovered) -> Outcome<()> {
         check_instruments(recovered, &self.instruments)?;
         let state = recovered.recovery.state();
-        let then: Vec<_> = state.strategies.iter().map(|own| own.name.clone()).collect();
-        let now: Vec<_> = self.strategies.iter().map(|own| own.name.clone()).collect();
+        let then: Vec<_> = state.accounts.iter().map(|own| own.name.as_str()).collect();
+        let now: Vec<_> = self.accounts.iter().map(|own| own.name.as_str()).collect();
+        if then != now {
+            return Err(differs(recovered.run, "accounts", &then, &now));
+        }
+        let on = |name: &str, account: AccountId| format!("{name} on {}", then[account.index()]);
+        let (ours, theirs) = (&self.strategies, &state.strategies);
+        let then: Vec<_> = theirs.iter().map(|own| on(&own.name, own.account)).collect();
+        let now: Vec<_> = ours.iter().map(|own| on(&own.name, own.account)).collect();
         if then != now {
             return Err(differs(recovered.run, "strategies", &then, &now));
         }

@@ -65,6 +65,7 @@ pub(super) fn start(
         handle,
         notices: notices.clone(),
         instruments: setup.instruments.clone(),
+        accounts: beginning.state.accounts.iter().map(|own| own.name.clone()).collect(),
         intents_per_call: setup.intents_per_call,
         script: config.script.clone(),
         shadow_events: config.reload.shadow_events,

@@ -45,6 +45,8 @@ pub(crate) struct Server {
     handle: Handle,
     notices: Notices,
     instruments: Vec<Instrument>,
+    /// Names of the accounts by their ids.
+    accounts: Vec<String>,
     intents_per_call: usize,
     script: ScriptSection,
     shadow_events: u64,
@@ -90,7 +92,7 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     let folder = catalog.next_run(&lock).or_machine()?;
     let beginning = match before {
         Some(recovered) => setup.continued(recovered, folder.number)?,
-        None => setup.fresh(file, folder.number)?,
+        None => setup.fresh(folder.number)?,
     };
     tracing::info!(run = folder.number, ms = begun.elapsed().as_millis(), "recovered");
     let story = beginning.story.clone();

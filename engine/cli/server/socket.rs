@@ -175,11 +175,13 @@ impl Server {
             let n = self.strategy(name)?;
             return Ok(Scope::Strategy(StrategyId(u16::try_from(n).unwrap_or(u16::MAX))));
         }
-        match text.strip_prefix("account:") {
-            Some("main") => Ok(Scope::Account(AccountId(0))),
-            Some(name) => Err(format!("there is no account {name}; there is main")),
-            None => Err(format!("{text} is no scope; write engine, account:NAME or strategy:NAME")),
-        }
+        let Some(name) = text.strip_prefix("account:") else {
+            return Err(format!("{text} is no scope; write engine, account:NAME or strategy:NAME"));
+        };
+        let mut ids = (0..).map(AccountId).zip(&self.accounts);
+        ids.find(|(_, own)| *own == name).map(|(id, _)| Scope::Account(id)).ok_or_else(|| {
+            format!("there is no account {name}; there is {}", self.accounts.join(", "))
+        })
     }
 
     /// Returns a strategy's number; of the only one also without a name.

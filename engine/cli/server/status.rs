@@ -81,6 +81,7 @@ impl Server {
             .zip(slots.iter())
             .map(|(own, slot)| StrategyStatus {
                 name: own.name.clone(),
+                account: state.accounts[own.account.index()].name.clone(),
                 script: slot.version.script().source().file.clone(),
                 hash: super::hex(slot.version.hash()),
                 generation: slot.generation,
@@ -181,27 +182,30 @@ fn positions(engine: &Engine) -> Vec<PositionStatus> {
                 continue;
             }
             let mark = state.markets[instrument.id.index()].reference();
-            all.push(position_status(&strategy.name, position, instrument, mark));
+            all.push(PositionStatus {
+                strategy: strategy.name.clone(),
+                account: state.accounts[strategy.account.index()].name.clone(),
+                ..position_status(position, instrument, mark)
+            });
         }
     }
     all
 }
 
 fn position_status(
-    strategy: &str,
     position: &Position,
     instrument: &Instrument,
     mark: Option<tercel_core::Price>,
 ) -> PositionStatus {
     let unrealised = mark.map_or(Notional::ZERO, |mark| position.unrealised(instrument, mark));
     PositionStatus {
-        strategy: strategy.to_owned(),
         symbol: instrument.spec.symbol.clone(),
         quantity: decimal(instrument.quantity_decimal(position.qty)),
         average_price: average_price(position, instrument),
         unrealised: money(unrealised),
         realised: money(position.net_realised()),
         n_fills: position.n_fills,
+        ..PositionStatus::default()
     }
 }
 
@@ -218,6 +222,7 @@ fn order_status(engine: &Engine, order: &Order, now_ns: i64) -> OrderStatus {
     OrderStatus {
         id: order.id.to_string(),
         strategy: state.strategies[order.strategy.index()].name.clone(),
+        account: state.accounts[order.account.index()].name.clone(),
         symbol: instrument.spec.symbol.clone(),
         side: side_name(order.spec.side).to_owned(),
         kind: match order.spec.kind {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tercel_core::{Instrument, RiskLimits};
+use tercel_core::{AccountId, Instrument, RiskLimits};
 use tercel_script::{Language, ParamKind, ParamValues, Script, ScriptError};
 
 use super::ServerFile;
@@ -15,6 +15,7 @@ use crate::toml_file::{Step, suggestion};
 #[derive(Debug)]
 pub(crate) struct BoundStrategy {
     pub(crate) name: String,
+    pub(crate) account: AccountId,
     pub(crate) script: Script,
     pub(crate) params: ParamValues,
     /// What it trades, in the script's order.
@@ -83,6 +84,7 @@ impl ServerFile {
             .map_err(|e| self.wrong(n, &["limits"], &e.to_string()))?;
         Ok(BoundStrategy {
             name: section.name.clone().unwrap_or_else(|| manifest.name.clone()),
+            account: self.config.account_of(section),
             params: self.params(n, section, &script)?,
             instruments: traded,
             limits: risk,

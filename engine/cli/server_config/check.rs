@@ -11,11 +11,12 @@ use super::feed::{FeedKind, FeedSection};
 use super::sections::{Mode, Profile};
 use super::values::Pace;
 use crate::exit::Outcome;
-use crate::toml_file::{Step, TomlFile};
+use crate::toml_file::{Step, TomlFile, suggestion};
 
 /// Checks a configuration for itself, without its scripts and its data.
 pub(super) fn check(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
     check_strategies(config, source)?;
+    check_accounts(config, source)?;
     check_feed(config, source)?;
     check_exchange(config, source)?;
     check_cores(config, source)
@@ -33,6 +34,62 @@ fn check_strategies(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
             let way = [Step::Key("strategy"), Step::Item(n), Step::Key("name")];
             let message = format!("\"{name}\" is another strategy's name; names must differ");
             return Err(source.wrong(&way, &message));
+        }
+    }
+    Ok(())
+}
+
+fn check_accounts(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
+    let (own, defaults) = (json!(config), json!(ServerConfig::default()));
+    if !config.accounts.is_empty() {
+        if config.run.mode != Mode::Paper {
+            let message = "are for mode \"paper\": a venue's key is of one account; remove them, and \
+                           run one server for each key, each with a data folder of its own";
+            return Err(source.wrong(&[Step::Key("accounts")], message));
+        }
+        // The defaults are no contradiction: the file that `tercel config init` writes has all of them.
+        for (way, ours, default) in [
+            (&[Step::Key("account")][..], &own["account"], &defaults["account"]),
+            (
+                &[Step::Key("limits"), Step::Key("account")],
+                &own["limits"]["account"],
+                &defaults["limits"]["account"],
+            ),
+        ] {
+            if ours != default {
+                let message = "there are [[accounts]] as well; move what is here into one of them, \
+                               its limits as limits = { ... }";
+                return Err(source.wrong(way, message));
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    for (n, account) in config.accounts.iter().enumerate() {
+        if !names.insert(&account.name) {
+            let way = [Step::Key("accounts"), Step::Item(n), Step::Key("name")];
+            let message =
+                format!("\"{}\" is another account's name; names must differ", account.name);
+            return Err(source.wrong(&way, &message));
+        }
+    }
+    let accounts = config.all_accounts();
+    let known: Vec<_> = accounts.iter().map(|account| account.name.as_str()).collect();
+    for (n, strategy) in config.strategies.iter().enumerate() {
+        let way = [Step::Key("strategy"), Step::Item(n), Step::Key("account")];
+        match &strategy.account {
+            Some(name) if !known.contains(&name.as_str()) => {
+                let message = format!("there is no account \"{name}\"{}", suggestion(name, &known));
+                return Err(source.wrong(&way, &message));
+            }
+            None if known.len() > 1 => {
+                let message = format!(
+                    "there are several accounts, so it must say which one it trades: account = \
+                     \"{}\"",
+                    known[0]
+                );
+                return Err(source.wrong(&way, &message));
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! and whose paths are resolved against the file's own folder. What needs the scripts and the data to
 //! be judged is in [`bind`].
 
+pub(crate) mod accounts;
 mod bind;
 mod check;
 pub(crate) mod exchange;
@@ -23,6 +24,7 @@ use crate::config::{AccountSection, LimitsSection, ScriptSection, VenueSection};
 use crate::exit::{Failure, Outcome};
 use crate::toml_file::{Step, TomlFile};
 
+use self::accounts::AccountItem;
 pub(crate) use self::bind::BoundStrategy;
 use self::exchange::ExchangeSection;
 use self::feed::{Feed, FeedSection};
@@ -42,6 +44,7 @@ pub(crate) struct ServerConfig {
     #[serde(rename = "strategy")]
     pub(crate) strategies: Vec<StrategySection>,
     pub(crate) account: AccountSection,
+    pub(crate) accounts: Vec<AccountItem>,
     pub(crate) limits: LimitsSection,
     pub(crate) venue: VenueSection,
     pub(crate) script: ScriptSection,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Setting, name, some_within};
+use super::values::{Setting, some_name, some_within};
 use crate::config::Limits;
 
 /// One of `[[strategy]]`
@@ -13,8 +13,11 @@ use crate::config::Limits;
 #[serde(deny_unknown_fields)]
 pub(crate) struct StrategySection {
     /// What it is called; what its script calls itself if absent.
-    #[serde(default, deserialize_with = "name")]
+    #[serde(default, deserialize_with = "some_name")]
     pub(crate) name: Option<String>,
+    /// The account that it trades; the only one if absent.
+    #[serde(default, deserialize_with = "some_name")]
+    pub(crate) account: Option<String>,
     /// Its script.
     pub(crate) script: PathBuf,
     /// What it trades; what its script names if absent, and else all that the feed has.

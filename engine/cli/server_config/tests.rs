@@ -112,6 +112,40 @@ fn what_is_wrong_is_told_with_its_line_and_remedy() {
         ),
         (format!("[account]\nquote = 1.5\n{ONE}"), "in quotes"),
         (
+            format!("[account]\nquote = \"5\"\n[[accounts]]\nname = \"a\"\n{ONE}"),
+            "t.toml:1: account: there are [[accounts]] as well; move what is here into one of them",
+        ),
+        (
+            format!("[[accounts]]\nname = \"a\"\n[limits.account]\nopen_orders = 1\n{ONE}"),
+            "t.toml:3: limits.account: there are [[accounts]] as well",
+        ),
+        (
+            format!("[[accounts]]\nname = \"a\"\n[[accounts]]\nname = \"a\"\n{ONE}"),
+            "t.toml:4: accounts[2].name: \"a\" is another account's name",
+        ),
+        (
+            format!("[[accounts]]\nname = \"a\"\nleverage = 0\n{ONE}"),
+            "t.toml:3: accounts[1].leverage = 0: invalid value",
+        ),
+        (format!("[[accounts]]\nquote = \"1\"\n{ONE}"), "[accounts[1]] needs the key `name`"),
+        (
+            format!("[[accounts]]\nname = \"a\"\n[[accounts]]\nname = \"b\"\n{ONE}"),
+            "t.toml:5: strategy[1].account: there are several accounts, so it must say which one it \
+             trades: account = \"a\"",
+        ),
+        (
+            format!("[[accounts]]\nname = \"alpha\"\n{ONE}account = \"alhpa\"\n"),
+            "t.toml:5: strategy[1].account: there is no account \"alhpa\"; did you mean `alpha`?",
+        ),
+        (
+            format!("{ONE}account = \"other\"\n"),
+            "t.toml:3: strategy[1].account: there is no account \"other\"",
+        ),
+        (
+            format!("[run]\nmode = \"testnet\"\n[[accounts]]\nname = \"a\"\n{ONE}"),
+            "t.toml:3: accounts: are for mode \"paper\"",
+        ),
+        (
             format!("[limits.strategy]\npositon = \"1\"\n{ONE}"),
             "t.toml:2: unknown key `positon` in [limits.strategy]; did you mean `position`?",
         ),
@@ -119,6 +153,29 @@ fn what_is_wrong_is_told_with_its_line_and_remedy() {
         let error = refusal(&text);
         assert!(error.starts_with("conf/t.toml:") && error.contains(wanted), "{error}\n{wanted}");
     }
+}
+
+#[test]
+fn accounts_have_names_and_limits_of_their_own() {
+    let text = format!(
+        "[[accounts]]\nname = \"a\"\nquote = \"5\"\n[[accounts]]\nname = \"b\"\nlimits = {{ \
+         open_orders = 3 }}\n{ONE}account = \"b\"\n"
+    );
+    let file = read(&text).unwrap();
+    let accounts = file.bind_accounts(&file.open_feed().unwrap().instruments, false).unwrap();
+    let seen: Vec<_> = accounts
+        .iter()
+        .map(|own| (own.name.as_str(), own.balances[0].1.to_string(), own.limits.open_orders))
+        .collect();
+    assert_eq!(seen, [("a", "5".to_owned(), None), ("b", "100000".to_owned(), Some(3))]);
+    let config = &file.config;
+    assert_eq!(config.account_of(&config.strategies[0]), tercel_core::AccountId(1));
+    let wrong = text.replace("open_orders = 3", "position = \"0.00001\"");
+    let file = read(&wrong).unwrap();
+    let refused = file.bind_accounts(&file.open_feed().unwrap().instruments, false).unwrap_err();
+    assert!(refused.to_string().contains("t.toml:6: accounts[2].limits:"), "{refused}");
+    let alone = read(ONE).unwrap().config.all_accounts();
+    assert_eq!((alone.len(), alone[0].name.as_str()), (1, "main"));
 }
 
 #[test]
@@ -153,7 +210,7 @@ fn flatten(value: &Value, name: &str, into: &mut BTreeMap<String, Value>) {
                 flatten(value, &name, into);
             }
         }
-        Value::Array(items) if name == "strategy" => {
+        Value::Array(items) if !items.is_empty() && ["strategy", "accounts"].contains(&name) => {
             items.iter().for_each(|item| flatten(item, name, into));
         }
         other => {
@@ -170,7 +227,9 @@ fn keys(config: &ServerConfig) -> BTreeMap<String, Value> {
 
 /// Keys of limits are documented once, under `[limits.strategy]`.
 fn is_documented_elsewhere(key: &str) -> bool {
-    ["limits.account.", "limits.engine.", "strategy.limits."].iter().any(|p| key.starts_with(p))
+    ["limits.account.", "limits.engine.", "strategy.limits.", "accounts.limits."]
+        .iter()
+        .any(|p| key.starts_with(p))
 }
 
 #[test]
@@ -179,6 +238,7 @@ fn the_template_is_the_defaults() {
     let expected = ServerConfig {
         strategies: vec![StrategySection {
             name: None,
+            account: None,
             script: PathBuf::from("my_strategy.luau"),
             symbols: Vec::new(),
             params: BTreeMap::new(),
@@ -192,14 +252,15 @@ fn the_template_is_the_defaults() {
 
 #[test]
 fn the_template_documents_every_key() {
-    let mut schema = keys(&TomlFile::of_text("t", ONE).parse().unwrap());
+    let accounts = "[[accounts]]\nname = \"a\"\n";
+    let mut schema = keys(&TomlFile::of_text("t", &format!("{accounts}{ONE}")).parse().unwrap());
     schema.retain(|key, _| !is_documented_elsewhere(key));
     let mut section = String::new();
     let mut seen = BTreeMap::new();
     let mut is_explained = false;
     for line in TEMPLATE.lines() {
-        if line.starts_with('[') {
-            section = line.trim_matches(['[', ']']).to_owned();
+        if line.starts_with('[') || line.starts_with("#[[") {
+            section = line.trim_matches(['#', '[', ']']).to_owned();
         }
         let setting = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line);
         let is_comment = line.starts_with("# ");
@@ -215,24 +276,37 @@ fn the_template_documents_every_key() {
     let documented: Vec<_> = seen.keys().collect();
     let mut known: Vec<_> =
         schema.keys().filter(|key| !key.starts_with("strategy.limits")).collect();
-    let own_limits = "strategy.limits".to_owned();
-    known.push(&own_limits);
+    let own_limits = ["strategy.limits".to_owned(), "accounts.limits".to_owned()];
+    known.extend(&own_limits);
     known.sort();
     assert_eq!(documented, known);
     for (key, (is_example, _)) in &seen {
         let default = schema.get(key).unwrap_or(&Value::Null);
-        let is_absent = default.is_null()
+        let is_absent = key.starts_with("accounts.")
+            || default.is_null()
             || (*default == serde_json::json!([]) && key != "venue.fee_tiers")
             || *default == serde_json::json!({});
         assert_eq!(*is_example, is_absent, "{key} is shown as an example exactly if it is absent");
     }
 }
 
+/// The template's lines of `[[accounts]]`, from which all examples are taken together.
+fn example_of_accounts() -> &'static str {
+    let begin = TEMPLATE.find("#[[accounts]]").unwrap();
+    TEMPLATE[begin..].split("\n\n").next().unwrap()
+}
+
 #[test]
 fn every_example_of_the_template_is_valid() {
-    for line in TEMPLATE.lines().filter(|line| line.starts_with('#') && !line.starts_with("# ")) {
-        let example = line.trim_start_matches('#');
-        let text = TEMPLATE.replace(line, example);
+    let accounts = example_of_accounts();
+    let is_example = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
+    let alone = TEMPLATE.replace(accounts, "");
+    let uncommented = |text: &str| {
+        let lines = text.lines().map(|line| line.strip_prefix('#').unwrap_or(line));
+        lines.filter(|line| !line.starts_with(' ')).collect::<Vec<_>>().join("\n")
+    };
+    for example in alone.lines().filter(is_example).chain([accounts]) {
+        let text = TEMPLATE.replace(example, &uncommented(example));
         let result = TomlFile::of_text("t", &text).parse::<ServerConfig>();
         assert!(result.is_ok(), "{example}: {}", result.unwrap_err());
     }

@@ -58,7 +58,7 @@ pub(super) fn write_moment<S: Serializer>(at: &Option<Nanos>, to: S) -> Result<S
 }
 
 /// Reads a name: what can stand in a file's name, a metric's label and a command.
-pub(super) fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+pub(super) fn name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let name = String::deserialize(from)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(fits) {
@@ -66,7 +66,12 @@ pub(super) fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
             "expected 1 to {NAME_MAX} letters, digits, underscores and hyphens"
         )));
     }
-    Ok(Some(name))
+    Ok(name)
+}
+
+/// As [`name`], for values that may be absent.
+pub(super) fn some_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    name(from).map(Some)
 }
 
 const NAME_MAX: usize = 64;

@@ -10,7 +10,7 @@ use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 
 use super::App;
 use super::tables::{draw_right, fitting};
-use crate::control_api::{InstrumentStatus, LevelStatus, Status, TradingStateName};
+use crate::control_api::{BalanceStatus, InstrumentStatus, LevelStatus, Status, TradingStateName};
 use crate::report::count;
 
 /// A status older than this is said to be old, in milliseconds.
@@ -60,7 +60,8 @@ fn header(app: &App, now: Instant, width: u16) -> Line<'_> {
     }
     spans.push(Span::raw(format!("  up {}", up(status.uptime_s))));
     for account in &status.accounts {
-        spans.push(Span::styled("  equity ", DIM));
+        let whose = if status.accounts.len() > 1 { account.name.as_str() } else { "equity" };
+        spans.push(Span::styled(format!("  {whose} "), DIM));
         spans.push(Span::raw(account.equity.clone()));
         spans.push(Span::raw(" "));
         spans.push(signed(&account.pnl));
@@ -163,19 +164,27 @@ fn level_line(level: &LevelStatus, style: Style) -> Line<'static> {
 }
 
 fn balances(status: &Status) -> Vec<Line<'_>> {
-    let all = status.accounts.iter().flat_map(|account| &account.balances);
-    all.map(|held| {
-        let locked = match held.locked.as_str() {
-            "0" => String::new(),
-            locked => format!(" -{}", fitting(locked, 6)),
-        };
-        Line::from(vec![
-            Span::styled(format!("{:<6}", held.asset), DIM),
-            Span::raw(format!("{:>14}", fitting(&held.total, 14))),
-            Span::styled(locked, DIM),
-        ])
-    })
-    .collect()
+    let has_several = status.accounts.len() > 1;
+    let mut lines = Vec::new();
+    for account in &status.accounts {
+        if has_several {
+            lines.push(Line::raw(account.name.as_str()));
+        }
+        lines.extend(account.balances.iter().map(balance));
+    }
+    lines
+}
+
+fn balance(held: &BalanceStatus) -> Line<'_> {
+    let locked = match held.locked.as_str() {
+        "0" => String::new(),
+        locked => format!(" -{}", fitting(locked, 6)),
+    };
+    Line::from(vec![
+        Span::styled(format!("{:<6}", held.asset), DIM),
+        Span::raw(format!("{:>14}", fitting(&held.total, 14))),
+        Span::styled(locked, DIM),
+    ])
 }
 
 /// Rings, journal, tape, links: in red where something is lost.

@@ -8,7 +8,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table};
 use tercel_core::Nanos;
 
 use super::draw::{BAD, DIM, GOOD, WARN, rows, signed, state, titled};
-use crate::control_api::{NoticeStatus, OrderStatus, PositionStatus, Status, StrategyStatus};
+use crate::control_api::{NoticeStatus, OrderStatus, Status};
 use crate::report::{count, latency, moment};
 
 /// Draws everything on the right.
@@ -24,8 +24,8 @@ pub(super) fn draw_right(frame: &mut Frame<'_>, status: &Status, area: Rect) {
     ])
     .areas(area);
     let is_wide = area.width > 90;
-    draw_strategies(frame, &status.strategies, is_wide, strategies);
-    draw_positions(frame, &status.positions, is_wide, positions);
+    draw_strategies(frame, status, is_wide, strategies);
+    draw_positions(frame, status, is_wide, positions);
     draw_orders(frame, status, is_wide, orders);
     draw_hooks(frame, status, is_wide, hooks);
     draw_notices(frame, &status.notices, notices);
@@ -111,7 +111,8 @@ fn shown(columns: &[Column], is_wide: bool, room: u16) -> Vec<usize> {
         .collect()
 }
 
-fn draw_strategies(frame: &mut Frame<'_>, all: &[StrategyStatus], is_wide: bool, area: Rect) {
+fn draw_strategies(frame: &mut Frame<'_>, status: &Status, is_wide: bool, area: Rect) {
+    let all = &status.strategies;
     let columns = [
         ("name", NAME, false),
         ("script", Constraint::Length(24), true),
@@ -132,7 +133,7 @@ fn draw_strategies(frame: &mut Frame<'_>, all: &[StrategyStatus], is_wide: bool,
                 (None, true) => state(strategy.state),
             };
             vec![
-                Span::raw(&strategy.name),
+                Span::raw(on_account(status, &strategy.name, &strategy.account)),
                 Span::raw(&strategy.script),
                 Span::styled(&strategy.hash, DIM),
                 Span::raw(strategy.generation.to_string()),
@@ -154,7 +155,7 @@ fn draw_strategies(frame: &mut Frame<'_>, all: &[StrategyStatus], is_wide: bool,
     draw_table(frame, title, &columns, rows, is_wide, area);
 }
 
-fn draw_positions(frame: &mut Frame<'_>, all: &[PositionStatus], is_wide: bool, area: Rect) {
+fn draw_positions(frame: &mut Frame<'_>, status: &Status, is_wide: bool, area: Rect) {
     let columns = [
         ("strategy", NAME, false),
         ("symbol", Constraint::Length(8), false),
@@ -164,11 +165,12 @@ fn draw_positions(frame: &mut Frame<'_>, all: &[PositionStatus], is_wide: bool, 
         (">closed pnl", Constraint::Length(12), true),
         (">fills", Constraint::Length(7), true),
     ];
-    let rows = all
+    let rows = status
+        .positions
         .iter()
         .map(|held| {
             vec![
-                Span::raw(&held.strategy),
+                Span::raw(on_account(status, &held.strategy, &held.account)),
                 Span::raw(&held.symbol),
                 signed(&held.quantity),
                 Span::raw(held.average_price.as_deref().unwrap_or("-")),
@@ -196,7 +198,7 @@ fn draw_orders(frame: &mut Frame<'_>, status: &Status, is_wide: bool, area: Rect
     let row = |order: &OrderStatus| {
         vec![
             Span::raw(order.id.clone()),
-            Span::raw(order.strategy.clone()),
+            Span::raw(on_account(status, &order.strategy, &order.account)),
             Span::raw(order.symbol.clone()),
             Span::raw(order.kind.clone()),
             Span::styled(order.side.clone(), if order.side == "sell" { BAD } else { GOOD }),
@@ -263,6 +265,11 @@ fn draw_notices(frame: &mut Frame<'_>, all: &[NoticeStatus], area: Rect) {
         ])
     });
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()).block(block), area);
+}
+
+/// Returns a strategy's name, with its account where there is more than one.
+fn on_account(status: &Status, strategy: &str, account: &str) -> String {
+    if status.accounts.len() > 1 { format!("{strategy}/{account}") } else { strategy.to_owned() }
 }
 
 /// Rows that a table takes with its title and its heading.

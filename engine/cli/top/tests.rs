@@ -42,6 +42,16 @@ fn a_busy_server_on_a_small_and_a_large_screen() {
     check(160, 50, expect_file!["golden/160x50.txt"]);
 }
 
+#[test]
+fn accounts_are_named_where_there_are_several() {
+    let (app, now) = showing(sample::two_accounts());
+    let screen = screen(&app, now, 120, 40);
+    let has = |text: &str| assert!(screen.contains(text), "{text}\n{screen}");
+    has("main 100231.48 +231.48  hedge 5000 -12.5");
+    has("cross/hedge");
+    has("maker/main");
+}
+
 /// On a screen of 120 columns prices lost their first digits, `9987.1` for 59987.1, because more columns
 /// were drawn than there was room for.
 #[test]
