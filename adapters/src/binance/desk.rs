@@ -60,6 +60,8 @@ enum Content {
     Order,
     /// A conditional order (futures).
     Algo,
+    /// The order that came of a conditional one with this name (futures).
+    Resulting { key: Option<OrderKey> },
     /// Word that a conditional order was withdrawn (futures), which does not show it.
     AlgoGone,
     /// An order that was amended (spot).
@@ -221,7 +223,7 @@ impl Desk {
             let status = status.unwrap_or(0);
             match (value.field("result"), value.field("error")) {
                 (Some(result), None) => {
-                    self.understood(&exchange, result, out);
+                    self.understood(&exchange, result, way, now, out);
                 }
                 (_, Some(error)) => {
                     let refusal = errors::of_frame(self.product, status, error);
@@ -254,7 +256,7 @@ impl Desk {
                 let mut document = self.document.take().unwrap_or_else(Document::new);
                 let read = document.read(body, |value| {
                     // A withdrawn conditional order is confirmed by a code.
-                    self.understood(&exchange, value, out);
+                    self.understood(&exchange, value, way, now, out);
                 });
                 self.document = Some(document);
                 if read.is_err() {

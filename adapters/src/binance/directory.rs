@@ -150,8 +150,9 @@ impl Directory {
     pub(crate) fn algo(&self, value: Value<'_, '_>) -> Option<OrderNews> {
         let known = self.known(value.text("symbol")?)?;
         let resulting = value.short("actualOrderId");
-        let status = algo_status(value.text("algoStatus")?, false)?;
         let price = known.price_of(value, "price");
+        let (qty, filled) = (known.qty_of(value, "quantity"), known.qty_of(value, "actualQty"));
+        let (status, filled) = algo_status(value.text("algoStatus")?, &resulting, qty, filled)?;
         Some(OrderNews {
             key: value.text("clientAlgoId").and_then(|name| self.key(name)),
             venue_order_id: algo_id(&value.short("algoId"), &resulting),
@@ -163,8 +164,8 @@ impl Directory {
                 price,
                 known.price_of(value, "triggerPrice"),
             ),
-            qty: known.qty_of(value, "quantity"),
-            filled: Quantity::ZERO,
+            qty,
+            filled,
             venue_at: nanos(value.integer("updateTime").unwrap_or_default()),
         })
     }
@@ -274,29 +275,44 @@ pub(crate) fn order_status(status: &str, is_dormant: bool) -> Option<OrderStatus
     })
 }
 
-/// Returns where a conditional order stands. `FINISHED` says that the order that came of it is
-/// over, and only what was executed says how.
-pub(crate) fn algo_status(status: &str, is_filled: bool) -> Option<OrderStatus> {
-    Some(match status {
+/// Returns where a conditional order stands, and of it filled, by what is told to be executed of the
+/// order that came of it.
+///
+/// `FINISHED` says that this order is over, and not how: it stays open here, with what is told of its
+/// executions, unless it is filled whole. How it ended, its own events and answers say.
+pub(crate) fn algo_status(
+    status: &str,
+    resulting: &str,
+    qty: Quantity,
+    filled: Quantity,
+) -> Option<(OrderStatus, Quantity)> {
+    let status = match status {
         "NEW" => OrderStatus::Waiting,
         "TRIGGERING" | "TRIGGERED" => OrderStatus::Open,
-        "FINISHED" if is_filled => OrderStatus::Filled,
+        "FINISHED" if filled.0 > 0 && filled >= qty => return Some((OrderStatus::Filled, filled)),
+        "FINISHED" if is_number(resulting) => return Some((OrderStatus::Open, filled)),
         "FINISHED" | "CANCELED" => OrderStatus::Canceled,
         "EXPIRED" => OrderStatus::Expired,
         "REJECTED" => OrderStatus::Rejected,
         _ => return None,
-    })
+    };
+    Some((status, Quantity::ZERO))
+}
+
+/// Returns whether this is the number of an order: while there is none, it is empty or zero.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text != "0"
 }
 
 /// Returns the number of a conditional order: that of the order that came of it, else its own
 /// behind an `a`, so that both cannot be mistaken for each other.
 pub(crate) fn algo_id(algo: &str, resulting: &str) -> VenueText {
     let mut id = VenueText::new();
-    if resulting.is_empty() || resulting == "0" {
+    if is_number(resulting) {
+        let _ = id.try_push_str(resulting);
+    } else {
         let _ = id.try_push('a');
         let _ = id.try_push_str(algo);
-    } else {
-        let _ = id.try_push_str(resulting);
     }
     id
 }

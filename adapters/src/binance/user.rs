@@ -1,6 +1,6 @@
 //! Events of an account.
 
-use tercel_core::{Quantity, Role};
+use tercel_core::Role;
 
 use super::directory::{
     Directory, algo_id, algo_status, amount, at, is_conditional, net, order_kind, order_status,
@@ -165,19 +165,18 @@ fn algo_update(directory: &Directory, event: Value<'_, '_>, news: &mut Vec<News>
         return;
     };
     let (qty, filled) = (known.qty_of(order, "q"), known.qty_of(order, "aq"));
-    let is_filled = filled.0 > 0 && filled >= qty;
-    let status = order.text("X").and_then(|status| algo_status(status, is_filled));
-    let Some(status) = status else { return };
+    let resulting = order.short("ai");
+    let status = order.text("X").and_then(|status| algo_status(status, &resulting, qty, filled));
+    let Some((status, filled)) = status else { return };
     news.push(News::Order(OrderNews {
         key: order.text("caid").and_then(|name| directory.key(name)),
-        venue_order_id: algo_id(&order.short("aid"), &order.short("ai")),
+        venue_order_id: algo_id(&order.short("aid"), &resulting),
         instrument: known.id,
         status,
         side,
         kind: order_kind(kind, known.price_of(order, "p"), known.price_of(order, "tp")),
         qty,
-        // What the order that came of it executed is told by its own events.
-        filled: if status.is_over() { filled } else { Quantity::ZERO },
+        filled,
         venue_at: at(event, "T"),
     }));
 }

@@ -1,5 +1,7 @@
 //! What answers mean for the requests that they belong to.
 
+use std::collections::BTreeMap;
+
 use tercel_core::{Nanos, OrderSpec};
 
 use super::super::hosts::Product;
@@ -9,7 +11,9 @@ use super::{Content, Desk, Exchange, Instead, Open, Way};
 use crate::client_id::OrderKey;
 use crate::document::{Fields, Value, items};
 use crate::error::{ErrorKind, VenueError};
-use crate::protocol::{Answer, News, OrderNews, OrderStatus, Outbox, RequestId, VenueText};
+use crate::protocol::{
+    Answer, News, OrderNews, OrderStatus, Outbox, RequestId, VenueText, is_dormant_number,
+};
 
 /// Executions that are asked for at once.
 const FILLS_A_PAGE: usize = 1_000;
@@ -19,6 +23,8 @@ impl Desk {
         &mut self,
         exchange: &Exchange,
         value: Value<'_, '_>,
+        way: Way,
+        now: Nanos,
         out: &mut Outbox,
     ) {
         let directory = &self.directory;
@@ -27,7 +33,18 @@ impl Desk {
                 let fills = directory.fills_of_order(value, &order);
                 Answer::Order(order, fills)
             }),
-            Content::Algo => directory.algo(value).map(|order| Answer::Order(order, Vec::new())),
+            Content::Algo => match directory.algo(value) {
+                Some(algo) if !is_dormant_number(&algo.venue_order_id) => {
+                    self.ask_resulting(exchange.request, &algo, way, now, out);
+                    self.close_part(exchange.request);
+                    return;
+                }
+                algo => algo.map(|algo| Answer::Order(algo, Vec::new())),
+            },
+            Content::Resulting { key } => directory.order(value).map(|order| {
+                let order = OrderNews { key, ..order };
+                Answer::Order(order, Vec::new())
+            }),
             Content::Amended => value.field("amendedOrder").and_then(|order| {
                 let mut order = directory.order(order)?;
                 order.venue_at = directory::at(value, "transactTime");
@@ -129,6 +146,23 @@ impl Desk {
         self.say(&operation, request, content, None, way, now, out);
     }
 
+    /// A conditional order has become another one: how it stands, only that one says.
+    fn ask_resulting(
+        &mut self,
+        request: RequestId,
+        algo: &OrderNews,
+        way: Way,
+        now: Nanos,
+        out: &mut Outbox,
+    ) {
+        self.params.clear();
+        // Instruments of answers are known ones.
+        let symbol = self.directory.symbol(algo.instrument).unwrap_or_default();
+        self.params.text("symbol", symbol).id("orderId", &algo.venue_order_id);
+        let content = Content::Resulting { key: algo.key };
+        self.say(&usdm::ORDER, request, content, None, way, now, out);
+    }
+
     /// What a refused withdraw-and-place has done: nothing, or half of it.
     fn half_replaced(
         &self,
@@ -202,9 +236,29 @@ impl Desk {
         }
         let outcome = match self.open.remove(&request) {
             Some(Open { failed: Some(error), .. }) => Err(error),
-            Some(Open { orders: Some(orders), .. }) => Ok(Answer::Orders(orders)),
+            Some(Open { orders: Some(orders), .. }) => Ok(Answer::Orders(joined(orders))),
             _ => outcome,
         };
         out.news.push(News::Answered { request, outcome });
     }
+}
+
+/// Puts a conditional order and the one that came of it together where a list shows both: the name of
+/// the one with what is further of both.
+fn joined(orders: Vec<OrderNews>) -> Vec<OrderNews> {
+    let mut places = BTreeMap::new();
+    let mut joined: Vec<OrderNews> = Vec::with_capacity(orders.len());
+    for order in orders {
+        let place = *places.entry((order.instrument, order.venue_order_id)).or_insert(joined.len());
+        match joined.get_mut(place) {
+            None => joined.push(order),
+            Some(own) => {
+                let key = own.key.or(order.key);
+                let rank = |order: &OrderNews| (order.status.is_over(), order.filled);
+                let further = if rank(own) < rank(&order) { order } else { *own };
+                *own = OrderNews { key, ..further };
+            }
+        }
+    }
+    joined
 }

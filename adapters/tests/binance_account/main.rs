@@ -1,6 +1,8 @@
 //! Conversations of accounts, word by word.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod stops;
+#[path = "../support/mod.rs"]
 mod support;
 
 use serde_json::{Value, json};
