@@ -415,7 +415,7 @@ fn a_book_that_stands_still_is_fetched_anew_ever_more_rarely() {
         if stage.now.0 % (5 * Nanos::SECOND) == 0
             && let Some(peer) = stage.peers.first()
         {
-            peer.send(b"t 0 5", stage.now);
+            peer.send(b"l 0 5", stage.now);
         }
     });
     let n_asked =
@@ -423,4 +423,20 @@ fn a_book_that_stands_still_is_fetched_anew_ever_more_rarely() {
     assert_eq!(n_asked(0), 0);
     // After one, three and seven minutes.
     assert_eq!(n_asked(1), 3);
+}
+
+/// Trades of an instrument kept a book from being missed whose own stream had fallen silent: the
+/// engine went on at prices that stood still, for as long as the instrument was traded.
+#[test]
+fn trades_do_not_hide_a_book_that_stands_still() {
+    let mut stage = Virtual::new(60 * Nanos::SECOND);
+    stage.run(100, |stage| {
+        let peer = stage.peers.first().filter(|_| stage.now.0 % Nanos::SECOND == 0);
+        if let Some(peer) = peer {
+            peer.send(b"l 0 5", stage.now);
+            peer.send(b"t 1 7", stage.now);
+        }
+    });
+    let asked: Vec<_> = stage.heard.iter().filter(|text| text.starts_with("resync")).collect();
+    assert_eq!(asked, ["resync 1"]);
 }

@@ -1,6 +1,6 @@
 //! Finds books that have stood still for longer than is likely.
 
-use tercel_core::{Event, InstrumentId, Nanos};
+use tercel_core::{Event, InstrumentId, MarketData, Nanos};
 
 /// Watches books: one that nothing was heard of for a while, though its connection is up, is to be
 /// fetched anew. Streams of single instruments are known to stop without a word.
@@ -40,10 +40,14 @@ impl QuietBooks {
         Self { after_ns, books, places, next_at: Nanos(i64::MIN) }
     }
 
-    /// Notes what was heard.
+    /// Notes what was heard of books. All else is no sign of their life: it comes on streams of its
+    /// own.
     pub(super) fn heard(&mut self, events: &[Event]) {
         for event in events {
             let Event::Market(market) = event else { continue };
+            if !is_of_book(&market.data) {
+                continue;
+            }
             let place = self.places.get(usize::from(market.instrument.0)).copied().flatten();
             if let Some(place) = place {
                 let book = &mut self.books[place];
@@ -69,5 +73,19 @@ impl QuietBooks {
                 quiet(book.instrument);
             }
         }
+    }
+}
+
+const fn is_of_book(data: &MarketData) -> bool {
+    match data {
+        MarketData::Clear { .. }
+        | MarketData::Batch { .. }
+        | MarketData::Level { .. }
+        | MarketData::BookOrder { .. } => true,
+        MarketData::Trade { .. }
+        | MarketData::Quote { .. }
+        | MarketData::Bar { .. }
+        | MarketData::Mark { .. }
+        | MarketData::Funding { .. } => false,
     }
 }

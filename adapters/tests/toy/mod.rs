@@ -16,7 +16,7 @@ use tercel_adapters::{
 };
 use tercel_core::{
     Event, InstrumentId, LinkEvent, LinkState, MarketData, MarketEvent, Nanos, Price, Quantity,
-    VenueId,
+    Side, VenueId,
 };
 use tungstenite::WebSocket;
 
@@ -72,21 +72,22 @@ impl Protocol for ToyProtocol {
         let text = std::str::from_utf8(frame.bytes())
             .map_err(|_| DecodeError::Syntax { at: 0, what: "text" })?;
         let mut words = text.split(' ');
-        let (Some("t"), Some(id), Some(price)) = (words.next(), words.next(), words.next()) else {
+        let (Some(what), Some(id), Some(price)) = (words.next(), words.next(), words.next()) else {
             return Err(DecodeError::UnknownMessage);
         };
         let id = id.parse().map_err(|_| DecodeError::Field("id"))?;
-        let price = price.parse().map_err(|_| DecodeError::Field("price"))?;
+        let price = Price(price.parse().map_err(|_| DecodeError::Field("price"))?);
+        let qty = Quantity(1);
+        let data = match what {
+            "t" => MarketData::Trade { aggressor: None, price, qty, id: 0 },
+            "l" => MarketData::Level { side: Side::Buy, price, qty, last: true },
+            _ => return Err(DecodeError::UnknownMessage),
+        };
         out.events.push(Event::Market(MarketEvent {
             venue_at: received_at,
             received_at,
             instrument: InstrumentId(id),
-            data: MarketData::Trade {
-                aggressor: None,
-                price: Price(price),
-                qty: Quantity(1),
-                id: 0,
-            },
+            data,
         }));
         Ok(())
     }
