@@ -3,7 +3,8 @@
 //! Increments arrive before the snapshot that they continue: they are held, the snapshot is put
 //! below them, and from then on each must follow the one before by the venue's own rule. What does
 //! not follow is a gap: the engine is told, and the same begins anew. A book that is healthy takes
-//! no snapshot, because one that was late would rewind it.
+//! no snapshot, because one that was late would rewind it. Where a new one is wanted all the same,
+//! increments go on to be told, and are held besides, to be put on top of it.
 
 use std::collections::VecDeque;
 
@@ -81,6 +82,8 @@ pub struct BookSync {
     instrument: InstrumentId,
     rule: SequenceRule,
     state: State,
+    /// Up to where all was known when a live book's next snapshot was asked for, while it is awaited.
+    renewed_from: Option<u64>,
     /// Sequence number that the engine's book has.
     told: u64,
     held: VecDeque<Held>,
@@ -113,6 +116,7 @@ impl BookSync {
             instrument,
             rule,
             state: State::Idle,
+            renewed_from: None,
             told: 0,
             held: VecDeque::new(),
             levels: VecDeque::new(),
@@ -128,18 +132,33 @@ impl BookSync {
     /// Returns whether a snapshot is awaited.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting)
+        matches!(self.state, State::Waiting) || self.renewed_from.is_some()
     }
 
     /// Forgets everything: the connection is gone.
     pub fn reset(&mut self) {
         self.state = State::Idle;
+        self.renewed_from = None;
         self.forget_held();
     }
 
-    /// Begins anew with the next snapshot, which has to be fetched now.
+    /// Begins anew with the next snapshot, which has to be fetched now. A live book stays so until it
+    /// is there.
     pub const fn resync(&mut self) {
-        self.state = State::Waiting;
+        match self.state {
+            State::Live { last, .. } => self.renewed_from = Some(last),
+            State::Idle | State::Waiting => self.state = State::Waiting,
+        }
+    }
+
+    /// The snapshot that was to be fetched could not be had. A live book of which nothing was heard
+    /// since it was asked for is given up: nobody knows whether it is still so. Tells the engine.
+    pub fn not_renewed(&mut self, events: &mut Vec<Event>) {
+        if let (State::Live { last, .. }, Some(from)) = (self.state, self.renewed_from)
+            && last == from
+        {
+            self.lose(events);
+        }
     }
 
     /// Gives the book up: an increment could not be used. Tells the engine and begins anew with
@@ -149,6 +168,7 @@ impl BookSync {
             events.push(self.gap());
         }
         self.state = State::Waiting;
+        self.renewed_from = None;
         self.forget_held();
     }
 
@@ -177,8 +197,12 @@ impl BookSync {
                 if !self.follows(last, joined, increment) {
                     events.push(self.gap());
                     self.state = State::Waiting;
+                    self.renewed_from = None;
                     self.hold(increment, bids, asks);
                     return Step::NeedSnapshot;
+                }
+                if self.renewed_from.is_some() {
+                    self.hold(increment, bids, asks);
                 }
                 self.tell(increment, bids.iter().copied(), asks.iter().copied(), events);
                 self.state = State::Live { last: increment.last, joined: true };
@@ -205,7 +229,7 @@ impl BookSync {
         asks: &[Change],
         events: &mut Vec<Event>,
     ) -> Step {
-        if self.state != State::Waiting {
+        if !self.is_waiting() {
             return Step::Done;
         }
         while self.held.front().is_some_and(|held| held.increment.last <= snapshot.last) {
@@ -216,6 +240,14 @@ impl BookSync {
         {
             return Step::NeedSnapshot;
         }
+        if let State::Live { last, .. } = self.state
+            && self.held.is_empty()
+            && snapshot.last < last
+        {
+            // From before it was asked for: what came after it was not held.
+            return Step::NeedSnapshot;
+        }
+        self.renewed_from = None;
         let event = |data| market(self.instrument, snapshot.venue_at, snapshot.received_at, data);
         events.push(event(MarketData::Clear { seq: snapshot.last }));
         push_levels(event, bids.iter().copied(), asks.iter().copied(), events);
@@ -431,6 +463,76 @@ mod tests {
         assert_eq!((step, events.len()), (Step::Done, 2));
     }
 
+    /// A healthy book whose snapshot was asked for anew held everything back until it came, without a
+    /// word: the engine went on at the prices of before, for good if it could not be had.
+    #[test]
+    fn a_live_book_goes_on_until_its_next_snapshot_is_there() {
+        for rule in [SequenceRule::Contiguous, SequenceRule::Linked] {
+            let mut sync = sync(rule);
+            let (mut events, mut taker) = (Vec::new(), Taker::default());
+            sync.resync();
+            let _ = sync.snapshot(&snapshot(10), &[change(1, 1)], &[change(9, 1)], &mut events);
+            let _ = sync.increment(&increment(11, 12, 10), &[change(2, 1)], &[], &mut events);
+            sync.resync();
+            assert!(sync.is_live() && sync.is_waiting());
+            let _ = sync.increment(&increment(13, 14, 12), &[change(3, 1)], &[], &mut events);
+            let _ = sync.increment(&increment(15, 16, 14), &[change(4, 1)], &[], &mut events);
+            taker.take(&mut events);
+            assert_eq!(taker.book.best(Side::Buy).unwrap().price, Price(4));
+            // What it has missed without a word is in the snapshot, what came after it is not.
+            let bids = [change(1, 1), change(2, 1), change(3, 7)];
+            let step = sync.snapshot(&snapshot(14), &bids, &[change(9, 1)], &mut events);
+            assert_eq!(step, Step::Done);
+            taker.take(&mut events);
+            assert_eq!((taker.n_gaps, taker.book.state()), (0, BookState::Live));
+            assert_eq!(taker.book.best(Side::Buy).unwrap().price, Price(4));
+            assert_eq!(taker.book.qty_at(Side::Buy, Price(3)), Quantity(7));
+            assert!(!sync.is_waiting());
+            let step = sync.increment(&increment(17, 18, 16), &[change(4, 0)], &[], &mut events);
+            assert_eq!(step, Step::Done);
+            taker.take(&mut events);
+            assert_eq!(taker.book.best(Side::Buy).unwrap().price, Price(3));
+        }
+    }
+
+    #[test]
+    fn a_snapshot_from_before_it_was_asked_for_rewinds_nothing() {
+        let mut sync = sync(SequenceRule::Contiguous);
+        let mut events = Vec::new();
+        sync.resync();
+        let _ = sync.snapshot(&snapshot(10), &[change(1, 1)], &[], &mut events);
+        sync.resync();
+        events.clear();
+        assert_eq!(
+            sync.snapshot(&snapshot(9), &[change(5, 1)], &[], &mut events),
+            Step::NeedSnapshot
+        );
+        let _ = sync.increment(&increment(11, 11, 0), &[], &[], &mut events);
+        assert_eq!(
+            sync.snapshot(&snapshot(9), &[change(5, 1)], &[], &mut events),
+            Step::NeedSnapshot
+        );
+        assert!(events.is_empty() && sync.is_live());
+        assert_eq!(sync.snapshot(&snapshot(10), &[change(1, 1)], &[], &mut events), Step::Done);
+    }
+
+    #[test]
+    fn a_book_that_nothing_vouches_for_is_given_up() {
+        let mut sync = sync(SequenceRule::Contiguous);
+        let (mut events, mut taker) = (Vec::new(), Taker::default());
+        sync.resync();
+        let _ = sync.snapshot(&snapshot(10), &[change(1, 1)], &[], &mut events);
+        sync.resync();
+        let _ = sync.increment(&increment(11, 11, 0), &[change(2, 1)], &[], &mut events);
+        sync.not_renewed(&mut events);
+        assert!(sync.is_live() && sync.is_waiting(), "its increments vouch for it");
+        sync.resync();
+        sync.not_renewed(&mut events);
+        taker.take(&mut events);
+        assert!(!sync.is_live() && sync.is_waiting());
+        assert_eq!(taker.n_gaps, 1);
+    }
+
     #[test]
     fn a_gap_is_told_and_mended() {
         let mut sync = sync(SequenceRule::Linked);
@@ -499,6 +601,12 @@ mod tests {
                         let _ = sync.increment(&increment, &[change], &[], &mut events);
                     }
                     sent = Some((increment, change(price, qty)));
+                }
+                // Somebody wants a new one.
+                if fate % 11 == 0 && fetched.is_none() {
+                    sync.resync();
+                    let bids = truth.iter().map(|(p, q)| change(*p, *q)).collect();
+                    fetched = Some((last, bids));
                 }
                 // The snapshot arrives some time after it was made.
                 if fate % 3 == 0 && let Some((at, bids)) = fetched.take()

@@ -6,7 +6,7 @@ mod support;
 use support::{Talk, instrument, listing};
 use tercel_adapters::binance::{Binance, Product};
 use tercel_adapters::{Environment, Topic, TopicKind, Venue as _};
-use tercel_core::{Event, InstrumentId, InstrumentKind, MarketData, Nanos};
+use tercel_core::{Event, InstrumentId, InstrumentKind, LinkState, MarketData, Nanos};
 
 const MS: i64 = Nanos::MILLI;
 
@@ -70,5 +70,36 @@ fn a_book_that_says_nothing_fetches_one_after_a_second() {
         r#"{"lastUpdateId":7,"bids":[["99.00","1"]],"asks":[]}"#,
         Nanos(1_002 * MS),
     );
+    assert_eq!(n_lists(&mut talk), 2);
+}
+
+/// A quiet book whose snapshot was to be fetched anew stayed live at the prices of before, deaf to its
+/// own stream, for as long as the snapshot could not be had.
+#[test]
+fn a_book_that_is_fetched_anew_is_heard_meanwhile() {
+    let mut talk = open();
+    talk.frame(&increment(8), Nanos(MS));
+    let call = talk.calls.pop().unwrap();
+    let snapshot = |last: u64| format!(r#"{{"lastUpdateId":{last},"bids":[],"asks":[]}}"#);
+    talk.answer(&call, 200, &snapshot(8), Nanos(2 * MS));
+    n_lists(&mut talk);
+    talk.connection.protocol.resync(InstrumentId(0), Nanos(20_000 * MS), &mut talk.out);
+    let call = talk.out.calls.pop().unwrap();
+    talk.frame(&increment(9), Nanos(20_001 * MS));
+    assert_eq!(n_lists(&mut talk), 1);
+    talk.answer(&call, 503, "", Nanos(20_002 * MS));
+    talk.frame(&increment(10), Nanos(20_003 * MS));
+    assert_eq!(n_lists(&mut talk), 1, "its own stream vouches for it");
+    talk.timer(Nanos(21_002 * MS));
+    let call = talk.calls.pop().unwrap();
+    talk.answer(&call, 503, "", Nanos(21_003 * MS));
+    let told: Vec<_> = talk.events().collect();
+    let is_gap = |event: &Event| matches!(event, Event::Link(link) if link.state == LinkState::Gap);
+    assert!(matches!(&told[..], [event] if is_gap(event)), "nothing vouches for it: {told:?}");
+    talk.frame(&increment(11), Nanos(21_004 * MS));
+    assert_eq!(n_lists(&mut talk), 0);
+    talk.timer(Nanos(23_003 * MS));
+    let call = talk.calls.pop().unwrap();
+    talk.answer(&call, 200, &snapshot(10), Nanos(23_004 * MS));
     assert_eq!(n_lists(&mut talk), 2);
 }

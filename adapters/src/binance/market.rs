@@ -444,6 +444,9 @@ impl Protocol for MarketStream {
             CallOutcome::Answered { .. } | CallOutcome::NotSent | CallOutcome::Lost => false,
         };
         if !is_taken {
+            if let Some(book) = &mut self.slots[slot].book {
+                book.sync.not_renewed(&mut out.events);
+            }
             self.retry_later(slot, received_at);
         }
     }
