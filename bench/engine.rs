@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use tercel_core::{
     ClientOrderId, Command, Effect, Effects, Engine, EngineConfig, Event, ExecutionReport,
-    InstrumentId, Intents, Nanos, Notional, OrderRequest, OrderSpec, Price, Quantity, ReportKind,
-    RiskLimits, Seq, Side, StateCopy, Strategy, StrategyEvent, StrategyFault, StrategyId, View,
+    InstrumentId, Intents, Nanos, Notional, OnHalt, OrderRequest, OrderSpec, Price, Quantity,
+    ReportKind, RiskLimits, Seq, Side, StateCopy, Strategy, StrategyEvent, StrategyFault,
+    StrategyId, View,
 };
 use tercel_testkit::{engine_config, level, linear};
 
@@ -62,6 +63,7 @@ fn all_limits() -> RiskLimits {
         drawdown: None,
         cooldown_ns: Some(1),
         trades_per_day: Some(1_000_000),
+        on_halt: OnHalt::Cancel,
     }
 }
 

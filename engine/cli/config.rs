@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use tercel_core::{Instrument, Nanos, Notional, Quantity, RiskLimits};
+use tercel_core::{Instrument, Nanos, Notional, OnHalt, Quantity, RiskLimits};
 use tercel_script::Language;
 
 use crate::exit::{Blame, Outcome, input};
@@ -84,6 +84,24 @@ pub(crate) struct Limits {
     drawdown: Option<Decimal>,
     cooldown_ms: Option<u32>,
     trades_per_day: Option<u32>,
+    on_halt: Option<OnHaltName>,
+}
+
+/// What becomes of open orders when a scope is halted by itself.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum OnHaltName {
+    Cancel,
+    Keep,
+}
+
+impl From<OnHaltName> for OnHalt {
+    fn from(name: OnHaltName) -> Self {
+        match name {
+            OnHaltName::Cancel => Self::Cancel,
+            OnHaltName::Keep => Self::Keep,
+        }
+    }
 }
 
 /// `[venue]`
@@ -212,6 +230,7 @@ impl Limits {
             drawdown: self.drawdown.or(other.drawdown),
             cooldown_ms: self.cooldown_ms.or(other.cooldown_ms),
             trades_per_day: self.trades_per_day.or(other.trades_per_day),
+            on_halt: self.on_halt.or(other.on_halt),
         }
     }
 
@@ -251,6 +270,7 @@ impl Limits {
             drawdown: money("drawdown", self.drawdown)?,
             cooldown_ns: self.cooldown_ms.map(|ms| i64::from(ms) * Nanos::MILLI),
             trades_per_day: self.trades_per_day,
+            on_halt: self.on_halt.map(Into::into).unwrap_or_default(),
         })
     }
 }
@@ -268,6 +288,18 @@ mod tests {
         let error = parse("[account]\nquote = \"5\"\nleverge = 3\n").unwrap_err().to_string();
         assert!(error.starts_with("x.toml:3: unknown key `leverge` in [account]"), "{error}");
         assert!(error.contains("did you mean `leverage`?"), "{error}");
+    }
+
+    #[test]
+    fn what_becomes_of_orders_in_a_halt_is_cancel_or_keep() {
+        let on_halt = |text: &str| {
+            let limits = parse(text)?.limits;
+            Outcome::Ok(limits.engine.to_risk("engine", &[])?.on_halt)
+        };
+        assert_eq!(on_halt("").unwrap(), OnHalt::Cancel);
+        assert_eq!(on_halt("[limits.engine]\non_halt = \"keep\"\n").unwrap(), OnHalt::Keep);
+        let error = on_halt("[limits.engine]\non_halt = \"leave\"\n").unwrap_err().to_string();
+        assert!(error.contains("x.toml:2") && error.contains("keep"), "{error}");
     }
 
     #[test]

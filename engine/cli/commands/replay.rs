@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args as ClapArgs;
 use serde_json::json;
@@ -60,10 +60,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let script = args.script.as_deref().map(|path| load(path, limits)).transpose()?;
         return what_if::run(&folder, &journal, &file, script, &overrides, args.json);
     }
-    let begun = Instant::now();
-    let until = args.until.map(Seq);
-    let done = again(&folder, &journal, &file, until)?;
-    let wall_s = begun.elapsed().as_secs_f64();
+    let (done, wall) = again(&folder, &journal, &file, args.until.map(Seq))?;
+    let wall_s = wall.as_secs_f64();
     let is_identical = done.difference.is_none();
     if args.json {
         print_json(&json!({
@@ -104,19 +102,21 @@ fn load(path: &Path, limits: impl Fn(Language) -> Limits) -> Outcome<Script> {
     Script::load(path, &limits(language)).or_input()
 }
 
-/// Executes a run again as it was. Where it differs it is executed once more with notes of the lines of
-/// scripts, which take time and are wanted for one event only.
+/// Executes a run again as it was, and tells how long that took. Where it differs it is executed once
+/// more with notes of the lines of scripts, which take time and are wanted for one event only.
 fn again(
     folder: &RunFolder,
     journal: &JournalReader,
     file: &ServerFile,
     until: Option<Seq>,
-) -> Outcome<Reexecuted> {
+) -> Outcome<(Reexecuted, Duration)> {
+    let begun = Instant::now();
     let done = once(folder, journal, file, until, None)?;
-    let Some(difference) = &done.difference else { return Ok(done) };
+    let wall = begun.elapsed();
+    let Some(difference) = &done.difference else { return Ok((done, wall)) };
     let noted = once(folder, journal, file, Some(difference.seq), Some(BTreeSet::new()))?;
     let is_same = noted.difference.as_ref().is_some_and(|own| own.seq == difference.seq);
-    Ok(if is_same { noted } else { done })
+    Ok((if is_same { noted } else { done }, wall))
 }
 
 /// Executes a run again, and keeps what scripts did at the events of `noted`, if any are given.

@@ -1,12 +1,14 @@
 //! What the engine tells, into the log and for who asks.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, ReportRefusal, Seq, StrategyId,
+    Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, ReportRefusal, Scope, Seq, State,
+    StateCause, StrategyId, TradingState,
 };
 use tercel_sim::Observer;
 
@@ -153,7 +155,7 @@ impl Notices {
                 ("warn", format!("the book of {symbol} is stale: {cause:?}"))
             }
             Notice::State { scope, state, cause } => {
-                ("warn", format!("{scope} is {state:?}: {cause:?}"))
+                ("warn", switched(*scope, *state, *cause, engine.state()))
             }
             Notice::Funding { instrument, rate_e12, mark } => {
                 let instrument = engine.state().instruments.get(instrument.index());
@@ -214,4 +216,25 @@ impl Observer for Notices {
     }
 
     fn on_sample(&mut self, _now: Nanos, _engine: &Engine) {}
+}
+
+/// Returns what is told of a scope that may do more or less than before.
+fn switched(scope: Scope, state: TradingState, cause: StateCause, all: &State) -> String {
+    let (name, own) = match scope {
+        Scope::Strategy(id) => {
+            let strategy = &all.strategies[id.index()];
+            (format!("strategy {}", strategy.name), &strategy.scope)
+        }
+        Scope::Account(id) => {
+            let account = &all.accounts[id.index()];
+            (format!("account {}", account.name), &account.scope)
+        }
+        Scope::Engine => ("the engine".to_owned(), &all.scope),
+    };
+    let mut text = format!("{name} is {}: {cause}", state.as_str());
+    if own.keeps_orders && own.open_orders > 0 {
+        // Writing to a string does not fail.
+        let _ = write!(text, "; {} open orders stay at the venue", own.open_orders);
+    }
+    text
 }

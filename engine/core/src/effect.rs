@@ -1,5 +1,6 @@
 //! What the engine wants done: its only output.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::event::Scope;
@@ -164,6 +165,19 @@ pub enum StateCause {
         /// By how much the report exceeds the order.
         excess: Quantity,
     },
+}
+
+impl fmt::Display for StateCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command => f.write_str("by command"),
+            Self::DailyLoss => f.write_str("the daily loss limit is reached"),
+            Self::Drawdown => f.write_str("the drawdown limit is reached"),
+            Self::Overfill { excess } => {
+                write!(f, "the venue filled {} lots more than was ordered", excess.0)
+            }
+        }
+    }
 }
 
 /// Why a report was not applied.

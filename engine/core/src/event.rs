@@ -115,6 +115,9 @@ pub enum Command {
     SetParams(StrategyId, Box<[(Arc<str>, Value)]>),
     /// Replaces the scope's limits.
     SetLimits(Scope, Box<RiskLimits>),
+    /// Stops the scope like a limit that trips: refuses new orders, and cancels those that are open
+    /// unless the scope's limits say that they stay. One that is halted already stays as it is.
+    Halt(Scope),
 }
 
 /// What limits, switches and commands apply to.

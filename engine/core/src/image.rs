@@ -156,6 +156,8 @@ pub struct StrategyImage {
 pub struct ScopeImage {
     /// What it may do.
     pub state: TradingState,
+    /// Whether its halt leaves open orders where they are.
+    pub keeps_orders: bool,
     /// Its limits.
     pub limits: RiskLimits,
     /// Its net position in each instrument.

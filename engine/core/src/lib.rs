@@ -53,7 +53,7 @@ pub use image::{
 };
 pub use instrument::{Instrument, InstrumentError, InstrumentKind, InstrumentSpec};
 pub use intent::{Intent, Intents, TooManyIntents};
-pub use limits::{RiskLimits, RiskReject, TradingState};
+pub use limits::{OnHalt, RiskLimits, RiskReject, TradingState};
 pub use market::{Bar, BookOrderAction, MarketData, MarketEvent};
 pub use num::{Nanos, Notional, Price, Quantity, Seq, Side};
 pub use order::{

@@ -13,7 +13,9 @@ pub enum TradingState {
     Active,
     /// Only orders that shrink a position.
     Reducing,
-    /// No orders; cancels pass.
+    /// No new orders; cancels pass. What becomes of open ones, [`OnHalt`] and [`Command::Kill`] say.
+    ///
+    /// [`Command::Kill`]: crate::Command::Kill
     Halted,
 }
 
@@ -27,6 +29,17 @@ impl TradingState {
             Self::Halted => "halted",
         }
     }
+}
+
+/// What becomes of a scope's open orders when it is halted by itself: by a limit that trips, by a
+/// venue that fills too much, by a record that cannot be written. A kill by command always cancels.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum OnHalt {
+    /// They are cancelled.
+    #[default]
+    Cancel,
+    /// They stay at the venue, where they may still fill.
+    Keep,
 }
 
 /// Limits of one scope (strategy, account or engine). `None` means not limited.
@@ -60,6 +73,8 @@ pub struct RiskLimits {
     pub cooldown_ns: Option<i64>,
     /// Most fills in a UTC day.
     pub trades_per_day: Option<u32>,
+    /// What becomes of open orders when the scope is halted by itself.
+    pub on_halt: OnHalt,
 }
 
 /// Why the engine refused an order before it was sent. Each carries the numbers that decided.

@@ -19,6 +19,8 @@ pub struct ScopeState {
     pub id: Scope,
     /// What it may do.
     pub state: TradingState,
+    /// Whether it was halted in a way that leaves open orders where they are.
+    pub keeps_orders: bool,
     /// Its limits.
     pub limits: RiskLimits,
     /// Its net position in each instrument.
@@ -63,6 +65,7 @@ impl ScopeState {
         let mut scope = Self {
             id,
             state: TradingState::Active,
+            keeps_orders: false,
             limits: RiskLimits::default(),
             positions: vec![Position::default(); n_instruments],
             exposures: vec![Exposure::default(); n_instruments],
@@ -88,11 +91,18 @@ impl ScopeState {
         self.make_room();
     }
 
+    /// Returns whether it is halted in a way that leaves no order open.
+    #[must_use]
+    pub fn withdraws_orders(&self) -> bool {
+        self.state == TradingState::Halted && !self.keeps_orders
+    }
+
     /// Returns the scope as plain data.
     pub(crate) fn image(&self) -> ScopeImage {
         let Self {
             id: _,
             state,
+            keeps_orders,
             limits,
             positions,
             exposures,
@@ -106,6 +116,7 @@ impl ScopeState {
         } = self;
         ScopeImage {
             state: *state,
+            keeps_orders: *keeps_orders,
             limits: limits.clone(),
             positions: positions.clone(),
             exposures: exposures.clone(),
@@ -128,6 +139,7 @@ impl ScopeState {
     ) -> Result<Self, ImageError> {
         let ScopeImage {
             state,
+            keeps_orders,
             limits,
             positions,
             exposures,
@@ -157,6 +169,7 @@ impl ScopeState {
         Ok(Self {
             id,
             state,
+            keeps_orders,
             limits,
             positions,
             exposures,
@@ -284,6 +297,7 @@ impl ScopeState {
     /// Mixes the scope into `digest`.
     pub(crate) fn digest(&self, digest: &mut Digest) {
         digest.u64(self.state as u64);
+        digest.u64(u64::from(self.keeps_orders));
         for position in &self.positions {
             position.digest(digest);
         }

@@ -6,8 +6,9 @@
 
 use tercel_core::{
     AccountId, Command, Effect, Engine, EngineConfig, Event, Intent, MarketData, MarketEvent,
-    Nanos, Notional, OrderKind, OrderSpec, OrderState, Price, Quantity, Recovery, RecoveryError,
-    RiskLimits, Scope, Seq, Side, State, StateCopy, StrategyFault, StrategyId, TimeInForce, Value,
+    Nanos, Notional, OnHalt, OrderKind, OrderSpec, OrderState, Price, Quantity, Recovery,
+    RecoveryError, RiskLimits, Scope, Seq, Side, State, StateCopy, StrategyFault, StrategyId,
+    TimeInForce, Value,
 };
 use tercel_testkit::{
     Faults, Random, Strings, UnreliableVenue, account, engine_config, level, linear, promised,
@@ -185,13 +186,15 @@ impl Run {
             1 => Scope::Account(AccountId(0)),
             n => Scope::Strategy(StrategyId(u16::try_from(n - 2).unwrap())),
         };
-        let command = match self.random.below(9) {
+        let command = match self.random.below(10) {
+            9 => Command::Halt(scope),
             0 => Command::Kill(scope),
             1 => Command::Flatten(scope),
             2 => Command::Reduce(scope),
             3 => {
-                let limits =
-                    RiskLimits { drawdown: Some(Notional(Notional::ONE)), ..RiskLimits::default() };
+                let on_halt = if self.random.chance(50) { OnHalt::Keep } else { OnHalt::Cancel };
+                let drawdown = Some(Notional(Notional::ONE));
+                let limits = RiskLimits { drawdown, on_halt, ..RiskLimits::default() };
                 Command::SetLimits(scope, Box::new(limits))
             }
             4 => Command::Start(StrategyId(u16::try_from(self.random.index(3)).unwrap())),

@@ -202,7 +202,8 @@ impl Judge {
                 }
                 Command::Reduce(_) => counts.count(Fault::Pause),
                 Command::SetParams(..) => counts.count(Fault::SetParams),
-                Command::Stop(_) | Command::SetLimits(..) => {}
+                // A halt tells of itself by a notice.
+                Command::Stop(_) | Command::SetLimits(..) | Command::Halt(_) => {}
             },
             Event::Account(_) | Event::Link(_) | Event::Timer | Event::Signal(_) => {}
         }

@@ -79,12 +79,16 @@ pub(crate) fn limits(plan: &Plan) -> Vec<(Scope, RiskLimits)> {
             position_qty: Some(plan.account_position),
             open_orders: Some(plan.open_orders),
             daily_loss: plan.daily_loss,
+            on_halt: plan.on_halt,
             ..RiskLimits::default()
         };
         (Scope::Account(AccountId(n)), limits)
     });
-    let engine =
-        RiskLimits { orders_per_second: Some(plan.orders_per_second), ..RiskLimits::default() };
+    let engine = RiskLimits {
+        orders_per_second: Some(plan.orders_per_second),
+        on_halt: plan.on_halt,
+        ..RiskLimits::default()
+    };
     strategies.chain(accounts).chain([(Scope::Engine, engine)]).collect()
 }
 

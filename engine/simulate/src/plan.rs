@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tercel_core::{AccountId, Nanos, Notional, OrderRequest, Quantity};
+use tercel_core::{AccountId, Nanos, Notional, OnHalt, OrderRequest, Quantity};
 use tercel_runtime::{Durable, RecorderOptions};
 use tercel_store::journal::{JournalMode, JournalOptions};
 use tercel_testkit::Random;
@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) open_orders: u32,
     pub(crate) orders_per_second: u32,
     pub(crate) daily_loss: Option<Notional>,
+    /// What becomes of open orders when accounts or the engine halt by themselves.
+    pub(crate) on_halt: OnHalt,
 }
 
 /// How badly the order connection behaves.
@@ -109,6 +111,7 @@ impl Plan {
             daily_loss: random
                 .chance(30)
                 .then(|| Notional(i128::from(random.between(1, 40)) * Notional::ONE)),
+            on_halt: if random.chance(30) { OnHalt::Keep } else { OnHalt::Cancel },
         }
     }
 }

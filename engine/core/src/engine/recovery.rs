@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::effect::Notice;
+use crate::effect::{Notice, StateCause};
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::ids::{ClientOrderId, StrategyId};
+use crate::limits::OnHalt;
 use crate::num::{Nanos, Price, Seq};
 use crate::order::{ExecutionReport, OrderRequest, ReportKind};
 use crate::orders::{Order, OrderState};
@@ -179,9 +180,14 @@ impl Recovery {
                 self.has_strategy(*strategy)?;
                 self.engine.state.strategies[strategy.index()].is_running = false;
             }
-            Notice::State { scope, state, .. } => {
+            Notice::State { scope, state, cause } => {
                 self.has_scope(*scope)?;
-                self.engine.scope_mut(*scope).state = *state;
+                let scope = self.engine.scope_mut(*scope);
+                scope.state = *state;
+                // What a command does with open orders, the command itself has said.
+                if *cause != StateCause::Command {
+                    scope.keeps_orders = scope.limits.on_halt == OnHalt::Keep;
+                }
             }
             Notice::Funding { instrument, rate_e12, mark } => {
                 exists("instrument", instrument.0, self.engine.state.instruments.len())?;
@@ -256,6 +262,7 @@ impl Recovery {
                 Command::Resume(scope)
                 | Command::Reduce(scope)
                 | Command::Kill(scope)
+                | Command::Halt(scope)
                 | Command::Flatten(scope)
                 | Command::SetLimits(scope, _) => self.has_scope(*scope),
             },

@@ -5,7 +5,6 @@ use crate::engine::Engine;
 use crate::event::{AccountItem, AccountUpdate, Scope};
 use crate::ids::{AssetId, ClientOrderId};
 use crate::instrument::InstrumentKind;
-use crate::limits::TradingState;
 use crate::num::{Nanos, Notional, Quantity, Side};
 use crate::order::{ExecutionReport, Fill, ReportKind};
 use crate::orders::{Change, Order, OrderState};
@@ -165,7 +164,7 @@ impl Engine {
         }
         let account = &self.state.accounts[order.account.index()].scope;
         let own = &self.state.strategies[strategy.index()].scope;
-        if [own, account, &self.state.scope].iter().any(|own| own.state == TradingState::Halted) {
+        if [own, account, &self.state.scope].iter().any(|scope| scope.withdraws_orders()) {
             self.cancel(strategy, id, now, effects);
         }
     }
@@ -177,8 +176,7 @@ impl Engine {
         {
             let excess = Quantity(order.filled.0.saturating_add(fill.qty.0) - order.spec.qty.0);
             let scope = Scope::Strategy(order.strategy);
-            self.switch(scope, TradingState::Halted, StateCause::Overfill { excess }, effects);
-            self.cancel_all(scope, None, now, effects);
+            self.halt(scope, StateCause::Overfill { excess }, now, effects);
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::effect::{Effects, Notice, StateCause};
 use crate::engine::Engine;
 use crate::event::{Command, Scope};
 use crate::ids::StrategyId;
-use crate::limits::{RiskLimits, TradingState};
+use crate::limits::{OnHalt, RiskLimits, TradingState};
 use crate::num::{Nanos, Side};
 use crate::order::OrderSpec;
 use crate::risk::Origin;
@@ -35,12 +35,14 @@ impl Engine {
             }
             Command::Kill(scope) => {
                 self.switch(*scope, TradingState::Halted, StateCause::Command, effects);
+                self.scope_mut(*scope).keeps_orders = false;
                 #[cfg(feature = "sabotage")]
                 if crate::sabotage::is_planted(crate::sabotage::Bug::KillForgetsCancels) {
                     return;
                 }
                 self.cancel_all(*scope, None, now, effects);
             }
+            Command::Halt(scope) => self.halt(*scope, StateCause::Command, now, effects),
             Command::Flatten(scope) => self.flatten(*scope, now, effects),
             Command::SetParams(id, values) => {
                 self.call(*id, &StrategyEvent::Params(values), now, effects);
@@ -87,6 +89,7 @@ impl Engine {
                 continue;
             };
             scope.state = TradingState::Halted;
+            scope.keeps_orders = scope.limits.on_halt == OnHalt::Keep;
             effects.notice(Notice::State { scope: scope.id, state: scope.state, cause });
             tripped = true;
         }
@@ -115,6 +118,20 @@ impl Engine {
             .any(|scope| scope.limits.daily_loss.is_some() || scope.limits.drawdown.is_some());
     }
 
+    /// Halts a scope that trades, and cancels its orders unless its limits say that they stay.
+    pub(super) fn halt(&mut self, id: Scope, cause: StateCause, now: Nanos, effects: &mut Effects) {
+        let scope = self.scope_mut(id);
+        if scope.state == TradingState::Halted {
+            return;
+        }
+        scope.keeps_orders = scope.limits.on_halt == OnHalt::Keep;
+        let cancels = !scope.keeps_orders;
+        self.switch(id, TradingState::Halted, cause, effects);
+        if cancels {
+            self.cancel_all(id, None, now, effects);
+        }
+    }
+
     pub(super) fn switch(
         &mut self,
         id: Scope,
@@ -125,6 +142,7 @@ impl Engine {
         let scope = self.scope_mut(id);
         if scope.state != state {
             scope.state = state;
+            scope.keeps_orders &= state == TradingState::Halted;
             effects.notice(Notice::State { scope: id, state, cause });
         }
     }
@@ -136,7 +154,7 @@ impl Engine {
         let halted: Vec<_> = strategies
             .chain(accounts)
             .chain([&state.scope])
-            .filter(|scope| scope.state == TradingState::Halted && scope.open_orders > 0)
+            .filter(|scope| scope.withdraws_orders() && scope.open_orders > 0)
             .map(|scope| scope.id)
             .collect();
         for scope in halted {

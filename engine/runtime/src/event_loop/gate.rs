@@ -262,7 +262,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
     fn stay_halted(&mut self) {
         // Again after each command that would let it trade: without a record it may not.
         if self.parts.engine.state().scope.state != TradingState::Halted {
-            self.step(&Event::Command(Command::Kill(Scope::Engine)));
+            self.step(&Event::Command(Command::Halt(Scope::Engine)));
         }
         // Ends, because a halted engine gives no new orders to be refused.
         while let Some(request) = self.gate.unsent.pop_front() {

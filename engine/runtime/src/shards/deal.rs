@@ -205,6 +205,7 @@ fn share(limits: &RiskLimits, index: usize, n: usize, by: DealBy) -> Result<Risk
         drawdown,
         cooldown_ns,
         trades_per_day,
+        on_halt,
     } = *limits;
     Ok(RiskLimits {
         order_qty,
@@ -223,6 +224,7 @@ fn share(limits: &RiskLimits, index: usize, n: usize, by: DealBy) -> Result<Risk
         drawdown: notional("drawdown", drawdown)?,
         cooldown_ns,
         trades_per_day: count("trades_per_day", trades_per_day)?,
+        on_halt,
     })
 }
 

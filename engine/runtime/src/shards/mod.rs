@@ -172,6 +172,7 @@ impl ShardsHandle {
             Command::Resume(scope) => each(*scope, &Command::Resume),
             Command::Reduce(scope) => each(*scope, &Command::Reduce),
             Command::Kill(scope) => each(*scope, &Command::Kill),
+            Command::Halt(scope) => each(*scope, &Command::Halt),
             Command::Flatten(scope) => each(*scope, &Command::Flatten),
             Command::SetLimits(scope, limits) => {
                 if self.is_shared(*scope) {

@@ -1,8 +1,8 @@
 //! What leaves, and when.
 
 use tercel_core::{
-    AccountId, Command, Event, Intent, OrderRequest, ReportKind, Scope, Side, StrategyId,
-    TradingState,
+    AccountId, Command, Event, Intent, OnHalt, OrderRequest, ReportKind, RiskLimits, Scope, Side,
+    StrategyId, TradingState,
 };
 use tercel_testkit::{Random, Seen};
 
@@ -75,6 +75,29 @@ fn an_order_that_was_not_recorded_is_refused_to_its_strategy() {
         });
         assert!(refused, "{n}");
         assert!(!engine.state().orders.get(order(n)).is_some_and(|order| order.is_working()));
+    }
+}
+
+/// Limits may say that what is open stays when nothing can be recorded; a kill withdraws it also then.
+#[test]
+fn orders_stay_while_nothing_can_be_recorded_where_the_limits_say_so() {
+    for is_killed in [false, true] {
+        let world = World::new();
+        let keep = RiskLimits { on_halt: OnHalt::Keep, ..RiskLimits::default() };
+        let mut story: Vec<Step> = open_book().into();
+        story.push(Step::Command(Command::SetLimits(Scope::Engine, Box::new(keep))));
+        story.extend(place(&world, 90));
+        story.push(accepted(0, 1));
+        story.push(Step::Disk(Err("disk full")));
+        story.extend(place(&world, 91));
+        if is_killed {
+            story.push(Step::Command(Command::Kill(Scope::Engine)));
+        }
+        let (_, engine) = world.run(story);
+        let expected: &[&str] = if is_killed { &["new 1", "cancel 1"] } else { &["new 1"] };
+        assert_eq!(world.names(), expected);
+        assert_eq!(engine.state().scope.state, TradingState::Halted);
+        assert_eq!(engine.state().orders.n_working(), 1, "also while its cancel is under way");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tercel_core::{
     AccountItem, AccountUpdate, Command, Event, ExecutionReport, Fill, LinkEvent, LinkState,
-    MarketData, MarketEvent, RejectReason, ReportKind, RiskLimits, Role, Scope, Signal,
+    MarketData, MarketEvent, OnHalt, RejectReason, ReportKind, RiskLimits, Role, Scope, Signal,
 };
 
 use super::wire::{Input, Malformed, Wire, wire_enum, wire_struct};
@@ -130,6 +130,7 @@ wire_enum!(Command {
     5 => Flatten(scope),
     6 => SetLimits(scope, limits),
     7 => SetParams(strategy, values),
+    8 => Halt(scope),
 });
 
 wire_enum!(Scope { 0 => Strategy(id), 1 => Account(id), 2 => Engine });
@@ -148,4 +149,7 @@ wire_struct!(RiskLimits {
     drawdown,
     cooldown_ns,
     trades_per_day,
+    on_halt,
 });
+
+wire_enum!(OnHalt { 0 => Cancel, 1 => Keep });

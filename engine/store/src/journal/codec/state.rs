@@ -118,6 +118,7 @@ wire_struct!(StrategyImage {
 
 wire_struct!(ScopeImage {
     state,
+    keeps_orders,
     limits,
     positions,
     exposures,

@@ -102,7 +102,8 @@ fn samples_reach_every_variant() {
     tags::<OrderRequest>(3);
     tags::<tercel_core::ReportKind>(10);
     tags::<tercel_core::RejectReason>(10);
-    tags::<tercel_core::Command>(8);
+    tags::<tercel_core::Command>(9);
+    tags::<tercel_core::OnHalt>(2);
     tags::<Value>(5);
     let mut random = Random::new(2);
     let records: BTreeSet<u8> =
