@@ -89,10 +89,15 @@ impl Gateway {
             // Should it have failed, the next comparison finds the order again.
             Purpose::OrphanCancel => {}
             Purpose::Fills(instrument) => {
-                self.fills_answered(instrument, flight.sent_at, outcome, now, out);
+                let asked = (request, flight.sent_at);
+                self.fills_answered(instrument, asked, outcome, now, out);
             }
-            Purpose::OpenOrders => self.open_orders_answered(flight.sent_at, outcome, now, out),
-            Purpose::Holdings | Purpose::Positions => self.books_answered(outcome, now, out),
+            Purpose::OpenOrders => {
+                self.open_orders_answered(request, flight.sent_at, outcome, now, out);
+            }
+            Purpose::Holdings | Purpose::Positions => {
+                self.books_answered(request, outcome, now, out);
+            }
         }
     }
 

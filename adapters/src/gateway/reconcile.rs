@@ -4,7 +4,7 @@
 //! came to light meanwhile, the holdings may or may not contain them: the comparison proves nothing
 //! and is made again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 use tercel_core::{AccountItem, AccountUpdate, Event, InstrumentId, Nanos, Price, Quantity};
@@ -12,7 +12,9 @@ use tercel_core::{AccountItem, AccountUpdate, Event, InstrumentId, Nanos, Price,
 use super::{DifferencePolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut, Purpose};
 use crate::client_id::OrderKey;
 use crate::error::VenueError;
-use crate::protocol::{Answer, FillCursor, Holding, OrderNews, OrderStatus, PositionNews, Request};
+use crate::protocol::{
+    Answer, FillCursor, Holding, OrderNews, OrderStatus, PositionNews, Request, RequestId,
+};
 
 /// A comparison under way, and when the next one is due.
 #[derive(Debug)]
@@ -26,11 +28,29 @@ pub(super) struct Reconciliation {
 struct Comparison {
     n_fills: u64,
     n_orders: usize,
-    has_orders: bool,
-    holdings: Option<Vec<Holding>>,
-    positions: Option<Vec<PositionNews>>,
-    /// Instruments whose executions are still asked for.
-    fills_of: Option<BTreeSet<InstrumentId>>,
+    orders: Part<()>,
+    holdings: Part<Vec<Holding>>,
+    positions: Part<Vec<PositionNews>>,
+    /// Instruments whose executions are still asked for, with the request that does.
+    fills_of: Option<BTreeMap<InstrumentId, RequestId>>,
+}
+
+/// Something that a comparison asks for. An answer to another request is none: it may be of an earlier
+/// comparison and tell what was so before executions that this one takes for contained.
+#[derive(Debug)]
+enum Part<T> {
+    Asked(RequestId),
+    Here(T),
+}
+
+impl<T> Part<T> {
+    fn is_asked_by(&self, request: RequestId) -> bool {
+        matches!(self, Self::Asked(own) if *own == request)
+    }
+
+    const fn is_here(&self) -> bool {
+        matches!(self, Self::Here(_))
+    }
 }
 
 /// Comparisons that trading may upset before it is left to the next interval.
@@ -56,11 +76,27 @@ impl Reconciliation {
         self.next_at = now.plus(REFUSED_NS);
     }
 
-    /// A question got no answer: it all begins anew a little later.
-    pub(super) fn failed(&mut self, now: Nanos, options: &GatewayOptions) {
-        if self.state.take().is_some() {
+    /// A question got no answer. If it is of the comparison under way, that begins anew a little later.
+    pub(super) fn failed(&mut self, request: RequestId, now: Nanos, options: &GatewayOptions) {
+        if self.state.as_ref().is_some_and(|state| state.asks(request)) {
+            self.state = None;
             self.next_at = self.next_at.min(now.plus(options.query_min_ns * 4));
         }
+    }
+
+    /// Returns the comparison under way if this request is of it.
+    fn of(&mut self, request: RequestId) -> Option<&mut Comparison> {
+        self.state.as_mut().filter(|state| state.asks(request))
+    }
+}
+
+impl Comparison {
+    fn asks(&self, request: RequestId) -> bool {
+        let mut fills_of = self.fills_of.iter().flat_map(BTreeMap::values);
+        self.orders.is_asked_by(request)
+            || self.holdings.is_asked_by(request)
+            || self.positions.is_asked_by(request)
+            || fills_of.any(|own| *own == request)
     }
 }
 
@@ -83,21 +119,18 @@ impl Gateway {
     }
 
     fn reconcile(&mut self, now: Nanos, out: &mut GatewayOut) {
-        let positions = (!self.options.has_positions).then(Vec::new);
-        self.reconciliation.state = Some(Comparison {
-            n_fills: self.ledger.n_fills,
-            n_orders: 0,
-            has_orders: false,
-            holdings: None,
-            positions,
-            fills_of: None,
-        });
         self.reconciliation.next_at = self.after_interval(now);
-        self.request(Purpose::OpenOrders, Request::OpenOrders { instrument: None }, now, out);
-        self.request(Purpose::Holdings, Request::Balances, now, out);
-        if self.options.has_positions {
-            self.request(Purpose::Positions, Request::Positions, now, out);
-        }
+        let orders = Request::OpenOrders { instrument: None };
+        let orders = Part::Asked(self.request(Purpose::OpenOrders, orders, now, out));
+        let holdings = Part::Asked(self.request(Purpose::Holdings, Request::Balances, now, out));
+        let positions = if self.options.has_positions {
+            Part::Asked(self.request(Purpose::Positions, Request::Positions, now, out))
+        } else {
+            Part::Here(Vec::new())
+        };
+        let (n_fills, n_orders, fills_of) = (self.ledger.n_fills, 0, None);
+        let state = Comparison { n_fills, n_orders, orders, holdings, positions, fills_of };
+        self.reconciliation.state = Some(state);
     }
 
     pub(super) fn reconcile_on_time(&mut self, now: Nanos, out: &mut GatewayOut) {
@@ -121,18 +154,22 @@ impl Gateway {
 
     pub(super) fn open_orders_answered(
         &mut self,
+        request: RequestId,
         asked_at: Nanos,
         outcome: &Result<Answer, VenueError>,
         now: Nanos,
         out: &mut GatewayOut,
     ) {
+        if self.reconciliation.of(request).is_none() {
+            return;
+        }
         let list = match outcome {
             Ok(Answer::Orders(list)) => list,
             Ok(_) => return,
             Err(error) => {
                 let error = error.clone();
                 out.notices.push(GatewayNotice::QueryFailed { what: "open orders", error });
-                self.reconciliation.failed(now, &self.options);
+                self.reconciliation.failed(request, now, &self.options);
                 return;
             }
         };
@@ -159,8 +196,8 @@ impl Gateway {
         if n_foreign > 0 {
             out.notices.push(GatewayNotice::Foreign { n_orders: n_foreign });
         }
-        if let Some(state) = &mut self.reconciliation.state {
-            state.has_orders = true;
+        if let Some(state) = self.reconciliation.of(request) {
+            state.orders = Part::Here(());
             state.n_orders = list.len() - n_foreign;
         }
         self.next_stage(now, out);
@@ -180,18 +217,20 @@ impl Gateway {
 
     pub(super) fn books_answered(
         &mut self,
+        request: RequestId,
         outcome: &Result<Answer, VenueError>,
         now: Nanos,
         out: &mut GatewayOut,
     ) {
-        match (outcome, &mut self.reconciliation.state) {
-            (Ok(Answer::Holdings(list)), Some(state)) => state.holdings = Some(list.clone()),
-            (Ok(Answer::Positions(list)), Some(state)) => state.positions = Some(list.clone()),
-            (Ok(_), _) => return,
-            (Err(error), _) => {
+        let Some(state) = self.reconciliation.of(request) else { return };
+        match outcome {
+            Ok(Answer::Holdings(list)) => state.holdings = Part::Here(list.clone()),
+            Ok(Answer::Positions(list)) => state.positions = Part::Here(list.clone()),
+            Ok(_) => return,
+            Err(error) => {
                 let error = error.clone();
                 out.notices.push(GatewayNotice::QueryFailed { what: "holdings", error });
-                self.reconciliation.failed(now, &self.options);
+                self.reconciliation.failed(request, now, &self.options);
                 return;
             }
         }
@@ -201,30 +240,43 @@ impl Gateway {
     /// Asks for executions once orders, holdings and positions have come.
     fn next_stage(&mut self, now: Nanos, out: &mut GatewayOut) {
         let Some(state) = &mut self.reconciliation.state else { return };
-        let has_all = state.has_orders && state.holdings.is_some() && state.positions.is_some();
+        let has_all =
+            state.orders.is_here() && state.holdings.is_here() && state.positions.is_here();
         if !has_all || state.fills_of.is_some() {
             return;
         }
-        let instruments: BTreeSet<_> = self.fill_queries.keys().copied().collect();
-        state.fills_of = Some(instruments.clone());
-        for instrument in instruments {
-            let since = FillCursor::Since(self.fill_queries[&instrument].since);
-            self.ask_fills_from(instrument, since, now, out);
+        let asked: Vec<_> = self.fill_queries.iter().map(|(id, own)| (*id, own.since)).collect();
+        let mut fills_of = BTreeMap::new();
+        for (instrument, since) in asked {
+            let since = FillCursor::Since(since);
+            fills_of.insert(instrument, self.ask_fills_from(instrument, since, now, out));
+        }
+        if let Some(state) = &mut self.reconciliation.state {
+            state.fills_of = Some(fills_of);
         }
         self.compare(now, out);
     }
 
-    pub(super) fn reconcile_fills_done(
+    /// The answer to a request for executions has shown the last of them, or that the next request is
+    /// for more.
+    pub(super) fn reconcile_fills(
         &mut self,
+        request: RequestId,
         instrument: InstrumentId,
+        next: Option<RequestId>,
         now: Nanos,
         out: &mut GatewayOut,
     ) {
-        if let Some(state) = &mut self.reconciliation.state
-            && let Some(fills_of) = &mut state.fills_of
-        {
-            fills_of.remove(&instrument);
-            self.compare(now, out);
+        let state = self.reconciliation.of(request);
+        let Some(fills_of) = state.and_then(|state| state.fills_of.as_mut()) else { return };
+        match next {
+            Some(next) => {
+                fills_of.insert(instrument, next);
+            }
+            None => {
+                fills_of.remove(&instrument);
+                self.compare(now, out);
+            }
         }
     }
 
@@ -234,7 +286,7 @@ impl Gateway {
             .reconciliation
             .state
             .as_ref()
-            .is_some_and(|state| state.fills_of.as_ref().is_some_and(BTreeSet::is_empty));
+            .is_some_and(|state| state.fills_of.as_ref().is_some_and(BTreeMap::is_empty));
         if !is_complete {
             return;
         }
@@ -250,11 +302,14 @@ impl Gateway {
         }
         self.reconciliation.n_tries = 0;
         let mut n_differences = 0;
-        for holding in state.holdings.iter().flatten() {
+        let (Part::Here(holdings), Part::Here(positions)) = (state.holdings, state.positions)
+        else {
+            return;
+        };
+        for holding in &holdings {
             n_differences += usize::from(self.compare_holding(holding, out));
         }
         if self.options.has_positions {
-            let positions = state.positions.unwrap_or_default();
             let listed: Vec<_> = self.listing.instruments().iter().map(|own| own.id).collect();
             for instrument in listed {
                 let theirs = positions.iter().find(|own| own.instrument == instrument);

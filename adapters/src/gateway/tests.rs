@@ -5,6 +5,7 @@
 //! orders, fills, position and holdings have to equal the venue's, no form of an order may have been
 //! placed twice, and none may have traded more than was ever approved for it.
 
+mod comparing;
 mod script;
 mod stops;
 mod venue;

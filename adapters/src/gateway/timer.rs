@@ -87,14 +87,16 @@ impl Gateway {
                 }
             }
             Purpose::Fills(instrument) => {
-                if let Some(query) = self.fill_queries.get_mut(&instrument) {
+                if let Some(query) = self.fill_queries.get_mut(&instrument)
+                    && query.in_flight == Some(request)
+                {
                     query.in_flight = None;
                     query.next_at = Some(now.plus(self.options.query_min_ns));
                 }
-                self.reconciliation.failed(now, &self.options);
+                self.reconciliation.failed(request, now, &self.options);
             }
             Purpose::OpenOrders | Purpose::Holdings | Purpose::Positions => {
-                self.reconciliation.failed(now, &self.options);
+                self.reconciliation.failed(request, now, &self.options);
             }
             Purpose::History(id, _) => {
                 if let Some(own) = self.orders.get_mut(&id)
@@ -192,23 +194,26 @@ impl Gateway {
         since: FillCursor,
         now: Nanos,
         out: &mut GatewayOut,
-    ) {
+    ) -> RequestId {
         let request = Request::Fills { instrument, since };
         let request = self.request(Purpose::Fills(instrument), request, now, out);
         if let Some(query) = self.fill_queries.get_mut(&instrument) {
             query.in_flight = Some(request);
         }
+        request
     }
 
     pub(super) fn fills_answered(
         &mut self,
         instrument: InstrumentId,
-        asked_at: Nanos,
+        (request, asked_at): (RequestId, Nanos),
         outcome: &Result<Answer, VenueError>,
         now: Nanos,
         out: &mut GatewayOut,
     ) {
-        if let Some(query) = self.fill_queries.get_mut(&instrument) {
+        if let Some(query) = self.fill_queries.get_mut(&instrument)
+            && query.in_flight == Some(request)
+        {
             query.in_flight = None;
         }
         match outcome {
@@ -218,7 +223,8 @@ impl Gateway {
                 }
                 if *has_more && let Some(last) = fills.last() {
                     let after = FillCursor::After(last.trade_id);
-                    self.ask_fills_from(instrument, after, now, out);
+                    let next = self.ask_fills_from(instrument, after, now, out);
+                    self.reconcile_fills(request, instrument, Some(next), now, out);
                     return;
                 }
                 let lacks_fills = self
@@ -237,7 +243,7 @@ impl Gateway {
                         query.next_at = None;
                     }
                 }
-                self.reconcile_fills_done(instrument, now, out);
+                self.reconcile_fills(request, instrument, None, now, out);
             }
             Ok(_) => {}
             Err(error) => {
@@ -246,7 +252,7 @@ impl Gateway {
                 }
                 let error = error.clone();
                 out.notices.push(GatewayNotice::QueryFailed { what: "executions", error });
-                self.reconciliation.failed(now, &self.options);
+                self.reconciliation.failed(request, now, &self.options);
             }
         }
     }

@@ -80,6 +80,14 @@ impl Script {
         std::mem::take(&mut self.out.requests)
     }
 
+    /// Returns the one request that is like this, of those since the last look.
+    pub(super) fn asked_for(&mut self, is_it: impl Fn(&Request) -> bool) -> Tagged {
+        let asked = self.asked();
+        let mut found = asked.iter().filter(|own| is_it(&own.request));
+        let Some(own) = found.next() else { panic!("{asked:?}") };
+        own.clone()
+    }
+
     /// Answers everything that a comparison asks for: these orders, and nothing else.
     pub(super) fn compare(&mut self, orders: Vec<OrderNews>) {
         for _ in 0..2 {
