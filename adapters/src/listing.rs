@@ -61,6 +61,12 @@ impl Listing {
         Some(&self.instruments[self.by_symbol[at].1])
     }
 
+    /// Returns the ids of all assets.
+    pub fn assets(&self) -> impl Iterator<Item = AssetId> + use<> {
+        // No more of them have a name than an id can tell apart.
+        (0..u16::try_from(self.assets.len()).unwrap_or(u16::MAX)).map(AssetId)
+    }
+
     /// Returns the asset of a name.
     #[must_use]
     pub fn asset(&self, name: &str) -> Option<AssetId> {

@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 use tercel_core::{AssetId, InstrumentId, Nanos, OrderKind, Price, Quantity, Role, Side};
 
+use super::hosts::Product;
 use super::market::nanos;
 use crate::client_id::{ClientIds, OrderKey};
 use crate::document::{Fields, Value, short};
@@ -170,8 +171,28 @@ impl Directory {
         })
     }
 
+    /// Returns what is held of the assets that are known; `None` if it cannot be read whole.
+    pub(crate) fn holdings(&self, product: Product, value: Value<'_, '_>) -> Option<Vec<Holding>> {
+        let list = match product {
+            Product::Spot => value.field("balances")?,
+            Product::UsdMargined => value,
+        };
+        let at = at(value, "updateTime");
+        let is_known = |item: &Value<'_, '_>| {
+            item.text("asset").is_some_and(|name| self.asset(name).is_some())
+        };
+        list.as_array()?
+            .iter()
+            .filter(is_known)
+            .map(|item| match product {
+                Product::Spot => self.spot_holding(item, at),
+                Product::UsdMargined => self.futures_holding(item),
+            })
+            .collect()
+    }
+
     /// Returns what is held of an asset on spot.
-    pub(crate) fn spot_holding(&self, value: Value<'_, '_>, at: Nanos) -> Option<Holding> {
+    fn spot_holding(&self, value: Value<'_, '_>, at: Nanos) -> Option<Holding> {
         let [free, locked] = ["free", "locked"].map(|name| value.decimal(name));
         Some(Holding {
             asset: self.asset(value.text("asset")?)?,
@@ -181,7 +202,7 @@ impl Directory {
     }
 
     /// Returns what is held of an asset on futures: the wallet, profits not taken left out.
-    pub(crate) fn futures_holding(&self, value: Value<'_, '_>) -> Option<Holding> {
+    fn futures_holding(&self, value: Value<'_, '_>) -> Option<Holding> {
         Some(Holding {
             asset: self.asset(value.text("asset")?)?,
             total: value.decimal("balance").or_else(|| value.decimal("walletBalance"))?,

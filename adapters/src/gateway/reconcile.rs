@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
-use tercel_core::{AccountItem, AccountUpdate, Event, InstrumentId, Nanos, Price, Quantity};
+use tercel_core::{
+    AccountItem, AccountUpdate, AssetId, Event, InstrumentId, Nanos, Price, Quantity,
+};
 
 use super::{DifferencePolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut, Purpose};
 use crate::client_id::OrderKey;
@@ -306,8 +308,11 @@ impl Gateway {
         else {
             return;
         };
-        for holding in &holdings {
-            n_differences += usize::from(self.compare_holding(holding, out));
+        for asset in self.listing.assets() {
+            // Venues leave out what is not held.
+            let theirs = holdings.iter().find(|own| own.asset == asset);
+            let theirs = theirs.map_or(Decimal::ZERO, |own| own.total);
+            n_differences += usize::from(self.compare_holding(asset, theirs, out));
         }
         if self.options.has_positions {
             let listed: Vec<_> = self.listing.instruments().iter().map(|own| own.id).collect();
@@ -322,8 +327,7 @@ impl Gateway {
         out.notices.push(GatewayNotice::Reconciled { n_orders, n_differences });
     }
 
-    fn compare_holding(&mut self, holding: &Holding, out: &mut GatewayOut) -> bool {
-        let Holding { asset, total: theirs, .. } = *holding;
+    fn compare_holding(&mut self, asset: AssetId, theirs: Decimal, out: &mut GatewayOut) -> bool {
         let ours = self.ledger.holding(asset);
         // Venues round to eight places; what differs less is their rounding of fees.
         if (ours - theirs).abs() <= Decimal::new(1, 7) {

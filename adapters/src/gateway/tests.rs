@@ -291,6 +291,24 @@ fn a_difference_is_shown_and_adopted() {
     world.check(1);
 }
 
+/// What is not held is not in a spot account's list, and only what was listed was compared: an asset
+/// that was withdrawn whole was never missed, and the engine went on selling it.
+#[test]
+fn an_asset_that_is_gone_is_missed() {
+    let mut world = World::new(2, ReplaceStyle::Amend, true);
+    let held = world.venue.holdings()[0].1;
+    world.venue.deposit(AssetId(0), -held);
+    for _ in 0..20 {
+        world.step();
+    }
+    let told = world.notices.iter().any(|notice| {
+        matches!(notice, GatewayNotice::HoldingDiffers { asset: AssetId(0), theirs, .. }
+            if theirs.is_zero())
+    });
+    assert!(told, "{:?}", world.notices);
+    world.check(2);
+}
+
 #[test]
 fn an_order_of_an_earlier_process_that_nobody_recorded_is_withdrawn() {
     let mut world = World::new(3, ReplaceStyle::Amend, false);

@@ -59,7 +59,7 @@ pub enum Answer {
     Orders(Vec<OrderNews>),
     /// Executions, oldest first, and whether there are more after them.
     Fills(Vec<FillNews>, bool),
-    /// All that is held.
+    /// All that is held; assets may be left out of which nothing is.
     Holdings(Vec<Holding>),
     /// All positions that are not flat.
     Positions(Vec<PositionNews>),

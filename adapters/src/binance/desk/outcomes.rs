@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use tercel_core::{Nanos, OrderSpec};
 
-use super::super::hosts::Product;
 use super::super::operation::usdm;
 use super::super::{directory, errors, user};
-use super::{Content, Desk, Exchange, Instead, Open, Way};
+use super::{Content, Desk, Exchange, Instead, Open, Way, unknown};
 use crate::client_id::OrderKey;
 use crate::document::{Fields, Value, items};
 use crate::error::{ErrorKind, VenueError};
@@ -72,17 +71,14 @@ impl Desk {
                 fills.sort_by_key(|fill| fill.trade_id);
                 Some(Answer::Fills(fills, is_full))
             }
-            Content::Holdings => Some(Answer::Holdings(match self.product {
-                Product::Spot => {
-                    let at = directory::at(value, "updateTime");
-                    let list = value.items("balances").into_iter();
-                    list.filter_map(|item| directory.spot_holding(item, at)).collect()
-                }
-                Product::UsdMargined => {
-                    let list = items(value).into_iter();
-                    list.filter_map(|item| directory.futures_holding(item)).collect()
-                }
-            })),
+            Content::Holdings => {
+                // What is not in it is not held, so one that cannot be read is no answer.
+                let Some(holdings) = directory.holdings(self.product, value) else {
+                    let error = unknown("holdings that cannot be read");
+                    return self.close(exchange.request, Err(error), out);
+                };
+                Some(Answer::Holdings(holdings))
+            }
             Content::Positions => Some(Answer::Positions(user::positions(directory, items(value)))),
             Content::AlgoGone | Content::Nothing => None,
         };

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    AssetId, ClientOrderId, Instrument, InstrumentKind, Nanos, OrderKind, OrderSpec, Price,
-    Quantity, Role, TimeInForce,
+    AssetId, ClientOrderId, Instrument, InstrumentKind, Nanos, OrderKind, OrderSpec, Position,
+    Price, Quantity, Role, TimeInForce,
 };
 use tercel_testkit::Random;
 
@@ -91,7 +91,7 @@ pub(super) struct Venue {
     placed: BTreeMap<OrderKey, u32>,
     fills: Vec<FillNews>,
     holdings: Vec<Decimal>,
-    position: Quantity,
+    position: Position,
     /// Requests under way, by the time they arrive; with when and on which connection they were
     /// sent.
     coming: BTreeMap<(Nanos, u64), (Tagged, Nanos, u64)>,
@@ -125,7 +125,7 @@ impl Venue {
             placed: BTreeMap::new(),
             fills: Vec::new(),
             holdings: vec![Decimal::from(1_000_000); 2],
-            position: Quantity::ZERO,
+            position: Position::default(),
             coming: BTreeMap::new(),
             going: BTreeMap::new(),
             n_sent: 0,
@@ -239,14 +239,10 @@ impl Venue {
     }
 
     pub(super) fn position(&self) -> Quantity {
-        self.position
+        self.position.qty
     }
 
     pub(super) fn holdings(&self) -> Vec<(AssetId, Decimal)> {
-        if self.instrument.is_perpetual() {
-            // Profit is booked by the venue's own averages; positions are what is compared.
-            return Vec::new();
-        }
         (0..).map(AssetId).zip(self.holdings.iter().copied()).collect()
     }
 
@@ -380,7 +376,10 @@ impl Venue {
             venue_at: now,
         };
         self.fills.push(fill);
-        self.position += Quantity(qty.0 * order.spec.side.sign());
+        let made = self.position.apply_fill(&self.instrument, order.spec.side, price, qty).unwrap();
+        if self.instrument.is_perpetual() {
+            self.holdings[1] += made.to_decimal();
+        }
         if self.instrument.spec.kind == InstrumentKind::Spot {
             let base = self.instrument.quantity_decimal(qty);
             let quote = base * self.instrument.price_decimal(price);
@@ -442,15 +441,16 @@ impl Venue {
             }
             Request::Fills { since, .. } => Ok(self.list_fills(*since, now)),
             Request::Balances => {
+                // What is not held is not listed.
                 let list = (0..).map(AssetId).zip(&self.holdings);
                 let holdings = list
-                    .filter(|_| self.instrument.spec.kind == InstrumentKind::Spot)
+                    .filter(|(_, total)| !total.is_zero())
                     .map(|(asset, total)| Holding { asset, total: *total, venue_at: now });
                 Ok(Answer::Holdings(holdings.collect()))
             }
             Request::Positions => Ok(Answer::Positions(vec![PositionNews {
                 instrument: self.instrument.id,
-                qty: self.position,
+                qty: self.position.qty,
                 price: Price(100),
                 venue_at: now,
             }])),
