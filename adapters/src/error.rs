@@ -99,6 +99,12 @@ impl ErrorKind {
         }
     }
 
+    /// Returns whether an order that was refused with it is not at the venue for certain.
+    #[must_use]
+    pub const fn is_definite(self) -> bool {
+        !matches!(self, Self::OutcomeUnknown | Self::DuplicateOrder)
+    }
+
     /// Returns the reason that the engine is given.
     #[must_use]
     pub const fn reject_reason(self) -> RejectReason {

@@ -5,6 +5,7 @@ mod holdings;
 mod stops;
 #[path = "../support/mod.rs"]
 mod support;
+mod swaps;
 
 use serde_json::{Value, json};
 use support::{Talk, instrument, listing};
@@ -170,58 +171,6 @@ fn refusals_are_answered_with_their_meaning() {
         let [News::Answered { outcome: Err(error), .. }] = &news[..] else { panic!("{news:?}") };
         assert_eq!((error.kind, error.retry_after_s), (kind, Some(3)));
     }
-}
-
-#[test]
-fn a_swap_forbids_to_trade_twice_and_tells_what_it_did() {
-    let mut talk = spot();
-    let swap = Request::CancelReplace {
-        key: key(1),
-        new_key: key(1).next(),
-        spec: limit(2_341_610, 847),
-        only_unfilled: true,
-    };
-    let mut results = Vec::new();
-    for (status, body) in [
-        (
-            200,
-            json!({"result": {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS",
-            "cancelResponse": spot_order("CANCELED", "0"), "newOrderResponse": spot_order("NEW", "0")}}),
-        ),
-        (
-            409,
-            json!({"error": {"code": -2021, "msg": "Order cancel-replace partially failed.",
-            "data": {"cancelResult": "SUCCESS", "newOrderResult": "FAILURE",
-                "cancelResponse": spot_order("CANCELED", "0"),
-                "newOrderResponse": {"code": -2010, "msg": "Account has insufficient balance"}}}}),
-        ),
-        (
-            400,
-            json!({"error": {"code": -2022, "msg": "Order cancel-replace failed.",
-            "data": {"cancelResult": "FAILURE", "newOrderResult": "NOT_ATTEMPTED",
-                "cancelResponse": {"code": -2011, "msg": "Unknown order sent."},
-                "newOrderResponse": null}}}),
-        ),
-    ] {
-        ask(&mut talk, 9, swap.clone());
-        let sent = frame(&mut talk);
-        assert_eq!(sent["method"], "order.cancelReplace");
-        assert_eq!(sent["params"]["cancelRestrictions"], "ONLY_NEW");
-        assert_eq!(sent["params"]["cancelReplaceMode"], "STOP_ON_FAILURE");
-        assert_eq!(sent["params"]["cancelOrigClientOrderId"], NAME);
-        assert_eq!(sent["params"]["newClientOrderId"], format!("{NAME}-1"));
-        let mut answer = body;
-        answer["id"] = sent["id"].clone();
-        answer["status"] = json!(status);
-        talk.frame(&answer.to_string(), NOW);
-        results.push(answered(&mut talk).1);
-    }
-    let Ok(Answer::Replaced { old, new }) = &results[0] else { panic!("{results:?}") };
-    assert_eq!((old.status, new.status), (OrderStatus::Canceled, OrderStatus::Open));
-    let Ok(Answer::Replaced { old, new }) = &results[1] else { panic!("{results:?}") };
-    assert_eq!((old.status, new.status), (OrderStatus::Canceled, OrderStatus::Rejected));
-    assert_eq!(new.key, Some(key(1).next()));
-    assert_eq!(results[2], Err(ErrorKind::UnknownOrder));
 }
 
 #[test]

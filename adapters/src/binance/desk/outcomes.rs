@@ -182,6 +182,14 @@ impl Desk {
         else {
             return Err(VenueError { kind: ErrorKind::OutcomeUnknown, ..error });
         };
+        let is_unplaced = match told("newOrderResponse") {
+            Some(refusal) => refusal.kind.is_definite(),
+            None => data.text("newOrderResult") == Some("NOT_ATTEMPTED"),
+        };
+        if !is_unplaced {
+            // The old order is gone, and the new one may be there all the same.
+            return Err(VenueError { kind: ErrorKind::OutcomeUnknown, ..error });
+        }
         let new = OrderNews {
             key: Some(new_key),
             venue_order_id: VenueText::new(),
