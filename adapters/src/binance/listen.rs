@@ -13,7 +13,7 @@ use super::errors;
 use super::operation::usdm;
 use super::user::{self, Told};
 use crate::document::{Document, Fields};
-use crate::error::Reaction;
+use crate::error::{Reaction, VenueError};
 use crate::protocol::{
     CallAnswer, CallId, CallOutcome, DecodeError, EncodeError, Frame, News, Outbox, Protocol,
     Tagged,
@@ -27,6 +27,9 @@ const FIRST_RETRY_NS: i64 = Nanos::SECOND;
 const LAST_RETRY_NS: i64 = Nanos::MINUTE;
 /// Pause after a call that was refused because of who we are: only a person can mend that.
 const REFUSED_NS: i64 = 15 * Nanos::MINUTE;
+
+/// The venue's word for a listen key that is not, or not any more.
+const NO_SUCH_KEY: &str = "-1125";
 
 /// A listen key, shared with whoever makes the stream's address of it.
 pub(crate) type SharedKey = Arc<Mutex<Option<String>>>;
@@ -67,9 +70,30 @@ impl PrivateStream {
         self.key.lock().is_ok_and(|key| key.is_some())
     }
 
-    fn failed(&mut self, now: Nanos) {
-        self.due_at = now.plus(self.pause_ns);
+    fn failed(&mut self, retry_after_s: Option<u32>, now: Nanos) {
+        let asked_ns = i64::from(retry_after_s.unwrap_or(0)) * Nanos::SECOND;
+        self.due_at = now.plus(self.pause_ns.max(asked_ns));
         self.pause_ns = (self.pause_ns * 2).min(LAST_RETRY_NS);
+    }
+
+    /// A call for a key, or for its life, was refused.
+    fn refused(&mut self, error: VenueError, now: Nanos, out: &mut Outbox) {
+        let is_alarm = error.kind.reaction() == Reaction::Alarm;
+        if !self.is_online {
+            if is_alarm {
+                self.pause_ns = REFUSED_NS;
+            }
+            self.failed(error.retry_after_s, now);
+            out.news.extend(is_alarm.then_some(News::Refused(error)));
+        } else if is_alarm || error.code.as_str() == NO_SUCH_KEY {
+            // Refused to live on: only a new key helps.
+            self.set_key(None);
+            out.reconnect = Some("the listen key was refused");
+            self.failed(None, now);
+        } else {
+            // The venue is busy. The key lives on meanwhile, and with it a healthy stream.
+            self.failed(error.retry_after_s, now);
+        }
     }
 }
 
@@ -123,28 +147,14 @@ impl Protocol for PrivateStream {
         }
         self.call = None;
         let body = match outcome {
-            CallOutcome::Answered { status: 200, body, .. } => Some(body),
-            CallOutcome::Answered { status, body, retry_after_s } if !self.is_online => {
+            CallOutcome::Answered { status: 200, body, .. } => body,
+            CallOutcome::Answered { status, body, retry_after_s } => {
                 let mut document = Document::new();
                 let product = self.desk.product;
                 let error = errors::of_answer(product, status, body, retry_after_s, &mut document);
-                if error.kind.reaction() == Reaction::Alarm {
-                    self.pause_ns = REFUSED_NS;
-                    out.news.push(News::Refused(error));
-                }
-                None
+                return self.refused(error, received_at, out);
             }
-            CallOutcome::Answered { .. } => {
-                // Refused to live on: only a new key helps.
-                self.set_key(None);
-                out.reconnect = Some("the listen key was refused");
-                None
-            }
-            CallOutcome::NotSent | CallOutcome::Lost => None,
-        };
-        let Some(body) = body else {
-            self.failed(received_at);
-            return;
+            CallOutcome::NotSent | CallOutcome::Lost => return self.failed(None, received_at),
         };
         self.pause_ns = FIRST_RETRY_NS;
         self.due_at = received_at.plus(KEEP_EVERY_NS);
@@ -154,7 +164,7 @@ impl Protocol for PrivateStream {
             Some(key) => self.set_key(Some(key)),
             // Keeping alive need not repeat it.
             None if self.is_online => {}
-            None => self.failed(received_at),
+            None => self.failed(None, received_at),
         }
     }
 

@@ -530,6 +530,45 @@ fn a_listen_key_is_fetched_kept_and_fetched_anew() {
     assert_eq!(talk.calls.pop().unwrap().method, Method::Post);
 }
 
+/// One refused call to keep the key alive, such as a 429 or a 503 in a busy minute, tore a healthy
+/// private stream down, half an hour before the key would have expired.
+#[test]
+fn a_listen_key_outlives_a_busy_venue() {
+    let keep = |status: u16, body: &str| {
+        let (_, mut talk) = futures();
+        talk.timer(NOW);
+        let call = talk.calls.pop().unwrap();
+        talk.answer(&call, 200, r#"{"listenKey":"pqia91"}"#, NOW);
+        talk.open(NOW);
+        let later = talk.timer(NOW);
+        talk.timer(later);
+        let call = talk.calls.pop().unwrap();
+        let outcome =
+            CallOutcome::Answered { status, body: body.as_bytes(), retry_after_s: Some(7) };
+        let answer = CallAnswer { id: call.id, outcome };
+        talk.connection.protocol.answer(&answer, later, &mut talk.out);
+        (talk, later)
+    };
+    for (status, body) in [
+        (429, r#"{"code":-1003,"msg":"Too many requests."}"#),
+        (503, ""),
+        (400, r#"{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}"#),
+    ] {
+        let (mut talk, later) = keep(status, body);
+        assert!(talk.out.reconnect.is_none(), "{status}");
+        assert!((talk.connection.address)().is_some());
+        let next = talk.timer(later);
+        assert_eq!(next, later.plus(7 * Nanos::SECOND), "as the venue has asked");
+        talk.timer(next);
+        assert_eq!(talk.calls.pop().unwrap().method, Method::Put);
+    }
+    for (status, code) in [(400, -1125), (401, -2015)] {
+        let (talk, _) = keep(status, &format!(r#"{{"code":{code},"msg":"No."}}"#));
+        assert!(talk.out.reconnect.is_some(), "{code}");
+        assert_eq!((talk.connection.address)(), None);
+    }
+}
+
 #[test]
 fn a_lack_of_margin_is_told() {
     let (_, mut talk) = futures();
