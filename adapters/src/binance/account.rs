@@ -10,7 +10,8 @@ use super::user::{self, Told};
 use crate::document::{Fields, Value};
 use crate::error::{Reaction, VenueError};
 use crate::protocol::{
-    CallAnswer, Cost, DecodeError, EncodeError, Frame, News, Outbox, Priority, Protocol, Tagged,
+    CallAnswer, Cost, DecodeError, EncodeError, Frame, News, Outbox, Priority, Protocol, RequestId,
+    Tagged,
 };
 
 /// A login or subscription that is not answered by then is taken for lost.
@@ -168,6 +169,10 @@ impl Protocol for Account {
         out: &mut Outbox,
     ) -> Result<(), EncodeError> {
         self.desk.encode(request, self.way(), now, out)
+    }
+
+    fn unsent(&mut self, request: RequestId) {
+        self.desk.forget(request);
     }
 
     fn answer(&mut self, answer: &CallAnswer<'_>, received_at: Nanos, out: &mut Outbox) {

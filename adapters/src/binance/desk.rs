@@ -292,6 +292,12 @@ impl Desk {
         None
     }
 
+    /// Forgets a request of which nothing was sent.
+    pub(crate) fn forget(&mut self, request: RequestId) {
+        self.exchanges.retain(|_, exchange| exchange.request != request);
+        self.open.remove(&request);
+    }
+
     /// Closes exchanges whose answers are late. Returns when to look again.
     pub(crate) fn on_timer(&mut self, now: Nanos, out: &mut Outbox) -> Nanos {
         let late: Vec<u64> = self

@@ -16,7 +16,7 @@ use crate::document::{Document, Fields};
 use crate::error::{Reaction, VenueError};
 use crate::protocol::{
     CallAnswer, CallId, CallOutcome, DecodeError, EncodeError, Frame, News, Outbox, Protocol,
-    Tagged,
+    RequestId, Tagged,
 };
 
 /// How often the key is kept alive: it lives twice as long.
@@ -136,6 +136,10 @@ impl Protocol for PrivateStream {
         out: &mut Outbox,
     ) -> Result<(), EncodeError> {
         self.desk.encode(request, Way::Calls, now, out)
+    }
+
+    fn unsent(&mut self, request: RequestId) {
+        self.desk.forget(request);
     }
 
     fn answer(&mut self, answer: &CallAnswer<'_>, received_at: Nanos, out: &mut Outbox) {

@@ -11,7 +11,7 @@ use crate::grid::Grid;
 use crate::listing::Listing;
 use crate::protocol::{
     Call, CallAnswer, CallId, CallOutcome, Cost, DecodeError, EncodeError, Frame, Method, Outbox,
-    Priority, Protocol, Tagged,
+    Priority, Protocol, RequestId, Tagged,
 };
 use crate::venue::{Connection, Manners, Purpose, Topic, TopicKind};
 
@@ -427,6 +427,8 @@ impl Protocol for MarketStream {
     ) -> Result<(), EncodeError> {
         Err(EncodeError::NotReady)
     }
+
+    fn unsent(&mut self, _request: RequestId) {}
 
     fn answer(&mut self, answer: &CallAnswer<'_>, received_at: Nanos, out: &mut Outbox) {
         let asked = self

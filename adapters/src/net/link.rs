@@ -17,7 +17,7 @@ use super::counters::LinkCounters;
 use super::limiter::{Budget, Rebuke};
 use super::random::Random;
 use super::transport::{Arrival, CloseReason, Transport, TransportState};
-use crate::protocol::{CallAnswer, EncodeError, Outbox, Priority, Tagged};
+use crate::protocol::{CallAnswer, EncodeError, OutFrame, Outbox, Priority, Tagged};
 use crate::venue::{Connection, Purpose};
 
 /// How a link behaves beyond what the venue asks for.
@@ -240,46 +240,61 @@ impl<T: Transport> Link<T> {
     ///
     /// # Errors
     ///
-    /// If nothing of it was sent. The protocol may still tell later that its outcome is unknown,
-    /// which is to be ignored: it is known.
+    /// If nothing of it was sent, and nothing will be: the protocol has forgotten it.
     pub fn request(
         &mut self,
         request: &Tagged,
         now: Nanos,
         out: &mut Outbox,
     ) -> Result<(), RequestError> {
-        let refused = |counters: &LinkCounters, error| {
-            counters.refused();
-            Err(error)
-        };
+        let n_calls = out.calls.len();
         if let Err(error) = self.connection.protocol.encode(request, now, out) {
-            out.clear_frames();
-            return refused(&self.counters, error.into());
+            return self.unsent(request, error.into(), out);
         }
         self.timer_at = self.timer_at.min(now.plus(TIMER_LAG_NS));
-        let Some(line) = self.line.as_mut().filter(|_| self.is_subscribed) else {
-            let has_frames = out.frames().next().is_some();
-            out.clear_frames();
-            // A call goes another way.
-            return if has_frames {
-                refused(&self.counters, RequestError::NotOpen)
-            } else {
-                Ok(())
-            };
-        };
-        let mut outcome = Ok(());
+        // Calls go another way.
+        let (mut n_sent, mut refusal) = (out.calls.len() - n_calls, None);
         for frame in out.frames() {
-            let is_urgent = matches!(frame.cost.priority, Priority::Cancel | Priority::Order);
-            let sent = if is_urgent {
-                self.queue.send_now(frame, line, &self.budget, now, &self.counters)
-            } else {
-                self.queue.push(frame);
-                Ok(())
-            };
-            outcome = outcome.and(sent);
+            match self.send(frame, now) {
+                Ok(()) => n_sent += 1,
+                Err(error) => refusal = Some(error),
+            }
         }
+        match refusal {
+            Some(error) if n_sent == 0 => self.unsent(request, error, out),
+            // What is missing of it is late some time, and its outcome unknown then.
+            _ => {
+                out.clear_frames();
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends a frame, or lets it wait where that may be.
+    fn send(&mut self, frame: OutFrame<'_>, now: Nanos) -> Result<(), RequestError> {
+        let line = self.line.as_mut().filter(|_| self.is_subscribed);
+        let line = line.ok_or(RequestError::NotOpen)?;
+        match frame.cost.priority {
+            Priority::Cancel | Priority::Order => {
+                self.queue.send_now(frame, line, &self.budget, now, &self.counters)
+            }
+            Priority::Query | Priority::Bulk if self.queue.push(frame) => Ok(()),
+            Priority::Query | Priority::Bulk => {
+                Err(RequestError::NoBudget { until: self.queue.next_at().max(now) })
+            }
+        }
+    }
+
+    fn unsent(
+        &mut self,
+        request: &Tagged,
+        error: RequestError,
+        out: &mut Outbox,
+    ) -> Result<(), RequestError> {
         out.clear_frames();
-        outcome.or_else(|error| refused(&self.counters, error))
+        self.connection.protocol.unsent(request.id);
+        self.counters.refused();
+        Err(error)
     }
 
     /// Gives the protocol the answer to a call that it asked for.

@@ -64,6 +64,10 @@ pub trait Protocol: Send {
     fn encode(&mut self, request: &Tagged, now: Nanos, out: &mut Outbox)
     -> Result<(), EncodeError>;
 
+    /// Nothing of what this request was put into has been sent, nor will be: it is answered by whoever
+    /// asked, or asked for on another way, and not here.
+    fn unsent(&mut self, request: RequestId);
+
     /// Takes the answer to a [`Call`] that this protocol asked for.
     fn answer(&mut self, answer: &CallAnswer<'_>, received_at: Nanos, out: &mut Outbox);
 

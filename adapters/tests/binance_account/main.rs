@@ -208,6 +208,24 @@ fn what_was_said_on_a_lost_connection_has_no_known_outcome() {
     }
 }
 
+/// A frame that a connection did not take any more stayed open at the desk. The same request went over
+/// REST; the end of the connection then told its outcome to be unknown, and its true answer was not
+/// heard any more.
+#[test]
+fn what_was_never_said_is_answered_on_its_other_way_alone() {
+    let mut talk = spot();
+    ask(&mut talk, 3, Request::Place { key: key(1), spec: limit(100, 1) });
+    talk.frames();
+    talk.connection.protocol.unsent(RequestId(3));
+    talk.connection.protocol.disconnected(NOW, &mut talk.out);
+    assert_eq!(news(&mut talk), [News::Offline]);
+    ask(&mut talk, 3, Request::Place { key: key(1), spec: limit(100, 1) });
+    let call = talk.calls.pop().unwrap();
+    talk.answer(&call, 200, &spot_order("NEW", "0").to_string(), NOW);
+    let (request, outcome) = answered(&mut talk);
+    assert!(matches!((request, &outcome), (3, Ok(Answer::Order(..)))), "{outcome:?}");
+}
+
 #[test]
 fn a_silent_venue_is_not_waited_for_without_end() {
     let mut talk = spot();

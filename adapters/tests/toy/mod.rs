@@ -11,8 +11,8 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tercel_adapters::{
     AccountSetup, Aggregate, Call, CallAnswer, CallId, CallOutcome, Candle, CandleQuery,
     Capabilities, Connection, Cost, DecodeError, EncodeError, Frame, KeyError, Limit, Listed,
-    Listing, Manners, Method, Outbox, Priority, Protocol, Purpose, Tagged, Topic, TopicKind,
-    TradesQuery, Usage, Venue,
+    Listing, Manners, Method, Outbox, Priority, Protocol, Purpose, RequestId, Tagged, Topic,
+    TopicKind, TradesQuery, Usage, Venue,
 };
 use tercel_core::{
     Event, InstrumentId, LinkEvent, LinkState, MarketData, MarketEvent, Nanos, Price, Quantity,
@@ -95,6 +95,8 @@ impl Protocol for ToyProtocol {
     fn encode(&mut self, _: &Tagged, _: Nanos, _: &mut Outbox) -> Result<(), EncodeError> {
         Err(EncodeError::NotReady)
     }
+
+    fn unsent(&mut self, _: RequestId) {}
 
     fn answer(&mut self, answer: &CallAnswer<'_>, received_at: Nanos, out: &mut Outbox) {
         if let CallOutcome::Answered { body, .. } = answer.outcome {

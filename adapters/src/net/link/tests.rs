@@ -28,6 +28,8 @@ struct Log {
     /// What reached the transport: connection, time, text.
     sent: Vec<(usize, Nanos, String)>,
     attempts: Vec<Nanos>,
+    /// Requests of which nothing was sent.
+    unsent: Vec<RequestId>,
 }
 
 type SharedLog = Arc<Mutex<Log>>;
@@ -82,6 +84,10 @@ impl Protocol for Chatter {
         let cost = Cost { weight: 1, orders: 0, priority };
         self.say("ask", cost, out);
         Ok(())
+    }
+
+    fn unsent(&mut self, request: RequestId) {
+        self.log.lock().unwrap().unsent.push(request);
     }
 
     fn answer(&mut self, _: &CallAnswer<'_>, _: Nanos, _: &mut Outbox) {}
@@ -458,6 +464,9 @@ fn requests_are_refused_at_once_where_they_could_only_be_late() {
         ask(&mut stage, Request::Positions),
         Err(RequestError::NoBudget { until }) if until > stage.now
     ));
+    // The first of all, ten that found no room, and that one are the protocol's no more.
+    let unsent = [1].into_iter().chain(12..=22).map(RequestId).collect::<Vec<_>>();
+    assert_eq!(stage.log.lock().unwrap().unsent, unsent);
     // A query waits instead.
     assert_eq!(ask(&mut stage, Request::Balances), Ok(()));
     stage.run(Nanos::SECOND);
