@@ -76,7 +76,6 @@ pub(crate) fn of_frame(product: Product, status: u16, error: Value<'_, '_>) -> V
 fn kind(product: Product, status: u16, code: i64, text: &str) -> ErrorKind {
     match code {
         // The status does not matter to these: they come with 5xx and 4xx alike.
-        -1008 => return ErrorKind::Unavailable,
         -1007 | -1006 => return ErrorKind::OutcomeUnknown,
         _ => {}
     }
@@ -84,7 +83,8 @@ fn kind(product: Product, status: u16, code: i64, text: &str) -> ErrorKind {
         418 => return ErrorKind::Banned,
         429 if code == -1015 => return ErrorKind::TooManyOrders,
         429 => return ErrorKind::RateLimited,
-        // The venue's word: it may have been done.
+        // The venue's word: it may have been done, also where the code says no more than that it is
+        // overloaded (-1008). An order that was taken for refused and traded is nobody's.
         500.. => return ErrorKind::OutcomeUnknown,
         403 => return ErrorKind::RateLimited,
         _ => {}
@@ -93,7 +93,7 @@ fn kind(product: Product, status: u16, code: i64, text: &str) -> ErrorKind {
         -1000 | -1001 => ErrorKind::OutcomeUnknown,
         -1003 | -1034 => ErrorKind::RateLimited,
         -1015 => ErrorKind::TooManyOrders,
-        -1004 | -1016 | -1035 => ErrorKind::Unavailable,
+        -1004 | -1008 | -1016 | -1035 => ErrorKind::Unavailable,
         -1021 => ErrorKind::Timestamp,
         -1002 | -1022 | -1099 | -2008 | -2014 | -2015 | -2017 | -4087 | -4088 => ErrorKind::Auth,
         -1013
@@ -163,7 +163,9 @@ mod tests {
             (spot, 429, -1003, "", E::RateLimited),
             (spot, 418, -1003, "Way too much", E::Banned),
             (spot, 429, -1015, "Too many new orders", E::TooManyOrders),
-            (spot, 503, -1008, "Server is currently overloaded", E::Unavailable),
+            (spot, 503, -1008, "Server is currently overloaded", E::OutcomeUnknown),
+            (usdm, 429, -1008, "Server is currently overloaded", E::RateLimited),
+            (usdm, 400, -1008, "Server is currently overloaded", E::Unavailable),
             (spot, 504, -1007, "Timeout waiting for response", E::OutcomeUnknown),
             (spot, 502, 502, "", E::OutcomeUnknown),
             (spot, 400, -1013, "Filter failure: LOT_SIZE", E::Filter),

@@ -195,7 +195,7 @@ impl<'a> NewOrder<'a> {
         if let Some(mode) = self.self_trade_prevention {
             params.text("selfTradePreventionMode", mode);
         }
-        if self.is_conditional() {
+        if self.is_conditional() || matches!(self.kind, Conditions::PostOnly(_)) {
             // Left to itself the venue answers these without a status.
             params.text("newOrderRespType", "FULL");
         }

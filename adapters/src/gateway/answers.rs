@@ -278,12 +278,18 @@ impl Gateway {
     /// Asks how an order stands whose change was answered without showing it.
     fn doubt_change(&mut self, id: ClientOrderId, request: RequestId, now: Nanos) {
         let Some(own) = self.orders.get_mut(&id) else { return };
-        let Some(change) = &own.change else { return };
-        let is_it =
-            [Stage::Amending(request), Stage::Swapping(request), Stage::Withdrawing(request)]
-                .contains(&change.stage);
-        if is_it {
-            own.doubt(now, &self.options);
+        let Some(change) = &mut own.change else { return };
+        // Venues confirm some kinds of orders without a word of how they stand. What was asked for
+        // before may be answered later, and show the order as it was.
+        let is_swap = change.stage == Stage::Swapping(request);
+        if is_swap || change.stage == Stage::Amending(request) {
+            change.stage = Stage::Unanswered;
+        } else if change.stage != Stage::Withdrawing(request) {
+            return;
+        }
+        own.doubt(now, &self.options);
+        if is_swap && let Some(doubt) = &mut own.doubt {
+            doubt.asks_next = true;
         }
     }
 
@@ -425,12 +431,7 @@ impl Gateway {
         let Some(doubt) = own.doubt else { return };
         let is_decided = now >= doubt.decisive_at;
         match own.change.map(|change| change.stage) {
-            Some(Stage::Unanswered | Stage::Withdrawing(_)) if is_decided => {
-                self.change_refused(id, RejectReason::Other, now, out);
-            }
-            Some(Stage::Amending(request))
-                if is_decided || !self.flights.contains_key(&request) =>
-            {
+            Some(Stage::Unanswered | Stage::Withdrawing(_) | Stage::Amending(_)) if is_decided => {
                 self.change_refused(id, RejectReason::Other, now, out);
             }
             Some(_) => return,

@@ -31,6 +31,25 @@ pub struct Faults {
     pub delay_ns: (i64, i64),
 }
 
+/// How often each fault of a [`MemoryNet`] has struck.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FaultCounts {
+    /// Attempts to connect that were refused.
+    pub n_refused: u64,
+    /// Attempts to connect that were never answered.
+    pub n_hung: u64,
+    /// Packets that were lost.
+    pub n_dropped: u64,
+    /// Packets that came twice.
+    pub n_doubled: u64,
+    /// Packets that others may overtake.
+    pub n_reordered: u64,
+    /// Connections that broke.
+    pub n_broken: u64,
+    /// Connections that carried nothing more without being closed.
+    pub n_half_open: u64,
+}
+
 impl Faults {
     /// Nothing goes wrong, and nothing takes time.
     pub const NONE: Self = Self {
@@ -65,6 +84,7 @@ pub struct MemoryNet(Arc<Mutex<Net>>);
 struct Net {
     random: Random,
     faults: Faults,
+    counts: FaultCounts,
     wires: Vec<Wire>,
     n_accepted: usize,
     n_packets: u64,
@@ -112,7 +132,14 @@ impl MemoryNet {
     #[must_use]
     pub fn new(seed: u64, faults: Faults) -> Self {
         let random = Random::new(seed);
-        let net = Net { random, faults, wires: Vec::new(), n_accepted: 0, n_packets: 0 };
+        let net = Net {
+            random,
+            faults,
+            counts: FaultCounts::default(),
+            wires: Vec::new(),
+            n_accepted: 0,
+            n_packets: 0,
+        };
         Self(Arc::new(Mutex::new(net)))
     }
 
@@ -159,6 +186,12 @@ impl MemoryNet {
         }
     }
 
+    /// Returns how often each fault has struck.
+    #[must_use]
+    pub fn counts(&self) -> FaultCounts {
+        self.lock().counts
+    }
+
     fn lock(&self) -> MutexGuard<'_, Net> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,25 +207,34 @@ impl Wire {
 
 impl Net {
     fn send(&mut self, wire: usize, way: usize, packet: Packet, now: Nanos) {
-        let Self { random, faults, wires, n_packets, .. } = self;
+        let Self { random, faults, counts, wires, n_packets, .. } = self;
         let wire = &mut wires[wire];
-        if wire.is_half_open || random.chance(faults.drop_ppm) {
+        if wire.is_half_open {
+            return;
+        }
+        if random.chance(faults.drop_ppm) {
+            counts.n_dropped += 1;
             return;
         }
         if random.chance(faults.half_open_ppm) {
+            counts.n_half_open += 1;
             wire.is_half_open = true;
         }
         let is_break = random.chance(faults.disconnect_ppm);
+        counts.n_broken += u64::from(is_break);
         if is_break && random.chance(500_000) {
             return wire.cut(now);
         }
         let copies = if random.chance(faults.duplicate_ppm) { 2 } else { 1 };
+        counts.n_doubled += copies - 1;
         for _ in 0..copies {
             *n_packets += 1;
             let delay = random.between(faults.delay_ns.0, faults.delay_ns.1);
             let mut at = now.plus(delay);
             let pipe = &mut wire.pipes[way];
-            if !random.chance(faults.reorder_ppm) {
+            if random.chance(faults.reorder_ppm) {
+                counts.n_reordered += 1;
+            } else {
                 at = at.max(pipe.last_at);
                 pipe.last_at = at;
             }
@@ -242,8 +284,10 @@ impl Transport for MemoryTransport {
         let faults = net.faults;
         let at = now.plus(net.random.between(faults.delay_ns.0, faults.delay_ns.1));
         let state = if net.random.chance(faults.hang_ppm) {
+            net.counts.n_hung += 1;
             WireState::Opening(Nanos(i64::MAX))
         } else if net.random.chance(faults.refuse_ppm) {
+            net.counts.n_refused += 1;
             WireState::Refused(at)
         } else {
             WireState::Opening(at)

@@ -29,6 +29,21 @@ pub struct CallFaults {
     pub timeout_ns: i64,
 }
 
+/// How often each fault of a [`MemoryCallNet`] has struck.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CallFaultCounts {
+    /// Calls that never left.
+    pub n_not_sent: u64,
+    /// Calls that were lost on the way.
+    pub n_lost_before: u64,
+    /// Calls whose answers were lost.
+    pub n_lost_after: u64,
+    /// Calls that were answered with a failure and not acted on.
+    pub n_failed_before: u64,
+    /// Calls that were answered with a failure although they were acted on.
+    pub n_failed_after: u64,
+}
+
 impl CallFaults {
     /// Nothing goes wrong, and nothing takes time.
     pub const NONE: Self = Self {
@@ -61,6 +76,7 @@ pub struct MemoryCallNet(Arc<Mutex<Net>>);
 struct Net {
     random: Random,
     faults: CallFaults,
+    counts: CallFaultCounts,
     n_drivers: usize,
     n_calls: u64,
     /// By the time of arrival.
@@ -93,6 +109,7 @@ impl MemoryCallNet {
         Self(Arc::new(Mutex::new(Net {
             random: Random::new(seed),
             faults,
+            counts: CallFaultCounts::default(),
             n_drivers: 0,
             n_calls: 0,
             requests: BTreeMap::new(),
@@ -133,6 +150,12 @@ impl MemoryCallNet {
         }
     }
 
+    /// Returns how often each fault has struck.
+    #[must_use]
+    pub fn counts(&self) -> CallFaultCounts {
+        self.lock().counts
+    }
+
     fn lock(&self) -> MutexGuard<'_, Net> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -140,14 +163,15 @@ impl MemoryCallNet {
 
 impl Net {
     fn draw_fate(&mut self) -> Fate {
-        let (random, faults) = (&mut self.random, &self.faults);
-        for (ppm, fate) in [
-            (faults.lost_before_ppm, Fate::LostBefore),
-            (faults.lost_after_ppm, Fate::LostAfter),
-            (faults.failed_before_ppm, Fate::FailedBefore),
-            (faults.failed_after_ppm, Fate::FailedAfter),
+        let (random, faults, counts) = (&mut self.random, &self.faults, &mut self.counts);
+        for (ppm, fate, count) in [
+            (faults.lost_before_ppm, Fate::LostBefore, &mut counts.n_lost_before),
+            (faults.lost_after_ppm, Fate::LostAfter, &mut counts.n_lost_after),
+            (faults.failed_before_ppm, Fate::FailedBefore, &mut counts.n_failed_before),
+            (faults.failed_after_ppm, Fate::FailedAfter, &mut counts.n_failed_after),
         ] {
             if random.chance(ppm) {
+                *count += 1;
                 return fate;
             }
         }
@@ -214,7 +238,9 @@ impl MemoryCalls {
         let is_urgent = matches!(call.cost.priority, Priority::Cancel | Priority::Order);
         let mut net = self.net.lock();
         let ppm = net.faults.not_sent_ppm;
-        let is_over = call.expires_at <= now || net.random.chance(ppm);
+        let is_lost = net.random.chance(ppm);
+        net.counts.n_not_sent += u64::from(is_lost);
+        let is_over = call.expires_at <= now || is_lost;
         if !is_over {
             match self.budget.take_call(&call, now) {
                 Ok(()) => {

@@ -65,10 +65,34 @@ struct StreamFaults {
     only: Only,
 }
 
+/// How often each fault has struck, since the beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FaultCounts {
+    /// Frames of streams that were lost.
+    pub n_lost: u64,
+    /// Frames of streams that came twice.
+    pub n_doubled: u64,
+    /// Frames of streams that others overtook.
+    pub n_overtaken: u64,
+    /// Requests that were answered with a failure and not executed.
+    pub n_failed: u64,
+    /// Requests that were answered with a failure although they were executed.
+    pub n_failed_done: u64,
+    /// Requests that were neither answered nor executed.
+    pub n_silent: u64,
+    /// Requests that were executed and never answered.
+    pub n_silent_done: u64,
+    /// Requests whose connection broke before they were executed.
+    pub n_broken: u64,
+    /// Requests whose connection broke after they were executed.
+    pub n_broken_done: u64,
+}
+
 /// The switches.
 #[derive(Clone, Debug)]
 pub struct Faults {
     state: u64,
+    counts: FaultCounts,
     rules: Vec<Rule>,
     streams: StreamFaults,
     answer_delay_ns: i64,
@@ -89,6 +113,17 @@ impl Faults {
     pub const fn new(seed: u64) -> Self {
         Self {
             state: seed,
+            counts: FaultCounts {
+                n_lost: 0,
+                n_doubled: 0,
+                n_overtaken: 0,
+                n_failed: 0,
+                n_failed_done: 0,
+                n_silent: 0,
+                n_silent_done: 0,
+                n_broken: 0,
+                n_broken_done: 0,
+            },
             rules: Vec::new(),
             streams: StreamFaults {
                 drop_ppm: 0,
@@ -109,7 +144,14 @@ impl Faults {
 
     /// Switches everything off.
     pub fn clear(&mut self) {
-        *self = Self { latest: std::mem::take(&mut self.latest), ..Self::new(self.state) };
+        let latest = std::mem::take(&mut self.latest);
+        *self = Self { latest, counts: self.counts, ..Self::new(self.state) };
+    }
+
+    /// Returns how often each fault has struck.
+    #[must_use]
+    pub const fn counts(&self) -> FaultCounts {
+        self.counts
     }
 
     /// Returns the switches as [`Self::set`] takes them.
@@ -241,6 +283,7 @@ impl Faults {
                 if let Some(left) = &mut self.rules[idx].left {
                     *left -= 1;
                 }
+                self.counts.add(fate);
                 return fate;
             }
         }
@@ -259,6 +302,7 @@ impl Faults {
             return (vec![now], false);
         }
         if self.streams.is_stalled || self.hits(self.streams.drop_ppm) {
+            self.counts.n_lost += 1;
             return (Vec::new(), true);
         }
         let jitter_ns = self.streams.jitter_ns.unsigned_abs();
@@ -266,6 +310,7 @@ impl Faults {
         let mut at = now.plus(self.streams.delay_ns + jitter);
         if self.hits(self.streams.reorder_ppm) {
             // It comes late and everybody overtakes it.
+            self.counts.n_overtaken += 1;
             at = at.plus(self.draw(REORDER_NS).cast_signed());
         } else {
             at = at.max(latest);
@@ -275,6 +320,7 @@ impl Faults {
         }
         let mut arrivals = vec![at];
         if self.hits(self.streams.duplicate_ppm) {
+            self.counts.n_doubled += 1;
             arrivals.push(at);
         }
         (arrivals, false)
@@ -292,6 +338,21 @@ impl Faults {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (mixed ^ (mixed >> 31)) % n
+    }
+}
+
+impl FaultCounts {
+    const fn add(&mut self, fate: RequestFate) {
+        let count = match fate {
+            RequestFate::Serve => return,
+            RequestFate::Fail { executes: false, .. } => &mut self.n_failed,
+            RequestFate::Fail { executes: true, .. } => &mut self.n_failed_done,
+            RequestFate::Silence { executes: false } => &mut self.n_silent,
+            RequestFate::Silence { executes: true } => &mut self.n_silent_done,
+            RequestFate::Break { executes: false } => &mut self.n_broken,
+            RequestFate::Break { executes: true } => &mut self.n_broken_done,
+        };
+        *count += 1;
     }
 }
 

@@ -120,7 +120,7 @@ pub use exchange::{
     CancelOnly, Conditional, ConditionalStatus, Exchange, MarginSummary, Market, NewConditional,
     PositionView, TriggerBy, millis,
 };
-pub use faults::{Faults, RequestFate};
+pub use faults::{FaultCounts, Faults, RequestFate};
 pub use fixed::{Fixed, FixedError};
 pub use ids::{AccountId, ConditionalId, ListId, MarketId, OrderId};
 pub use listing::{Listing, Product};

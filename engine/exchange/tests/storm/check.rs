@@ -8,7 +8,7 @@ use tercel_adapters::ClientIds;
 use tercel_adapters::binance::Product;
 use tercel_core::{ClientOrderId, Side};
 
-use super::world::World;
+use super::world::{World, exchange_of};
 
 fn decimal(value: &Value) -> Decimal {
     value.as_str().unwrap_or("0").parse().unwrap()
@@ -16,7 +16,7 @@ fn decimal(value: &Value) -> Decimal {
 
 pub(super) fn equal(world: &mut World, seed: u64) {
     let books = world.site.books();
-    let name = if world.product == Product::Spot { "spot" } else { "usdm" };
+    let name = exchange_of(world.product);
     let account = &books[name]["accounts"]["demo"];
     assert!(account.is_object(), "seed {seed}: no account in {books}");
     let ids = ClientIds::new("tc").unwrap();
@@ -43,17 +43,30 @@ pub(super) fn equal(world: &mut World, seed: u64) {
         .all_working()
         .map(|own| (own.id, instrument.quantity_decimal(own.leaves())))
         .collect();
-    let tell = || format!("{:?}", world.notices);
+    let tell = || format!("{:#?}", world.notices);
     assert_eq!(ours, open, "seed {seed}: open orders {}", tell());
     for order in state.orders.all_working() {
         assert!(!order.pending.is_any(), "seed {seed}: {order:?} still waits");
     }
     for (id, theirs) in filled {
-        if let Some(order) = state.orders.get(id) {
-            let own = instrument.quantity_decimal(order.filled);
-            assert_eq!(own, theirs, "seed {seed}: fills of {id}");
-        }
+        let order = state.orders.get(id);
+        let order = order.unwrap_or_else(|| panic!("seed {seed}: {id} is none of ours"));
+        let own = instrument.quantity_decimal(order.filled);
+        assert_eq!(own, theirs, "seed {seed}: fills of {id}");
     }
+    let orders = state.image().orders;
+    let mut ours: Vec<_> = orders
+        .working
+        .iter()
+        .flatten()
+        .chain(&orders.ended)
+        .flat_map(|own| own.trade_ids.iter().copied())
+        .collect();
+    ours.sort_unstable();
+    let theirs = account["fills"].as_array().unwrap().iter();
+    let mut theirs: Vec<_> = theirs.map(|fill| fill["trade_id"].as_u64().unwrap()).collect();
+    theirs.sort_unstable();
+    assert_eq!(ours, theirs, "seed {seed}: executions");
     if world.product == Product::Spot {
         for (asset, name) in world.assets.iter().enumerate() {
             let held = &account["balances"][name];
@@ -72,6 +85,12 @@ pub(super) fn equal(world: &mut World, seed: u64) {
         let position = state.accounts[0].scope.positions[0].qty;
         let own = instrument.quantity_decimal(position);
         assert_eq!(own, theirs, "seed {seed}: position");
+        let wallet = &account["balances"]["USDT"];
+        let theirs = decimal(&wallet["free"]) + decimal(&wallet["locked"]);
+        let usdt = world.assets.iter().position(|name| name == "USDT").unwrap();
+        let own = state.accounts[0].balances[usdt].total.to_decimal();
+        let gap = (own - theirs).abs();
+        assert!(gap <= Decimal::new(1, 4), "seed {seed}: wallet: {own} and {theirs}");
     }
     let book = &state.markets[0].book;
     assert!(state.markets[0].is_live(), "seed {seed}: the book is stale after the quiet");

@@ -14,53 +14,17 @@ use tercel_adapters::{
     Gateway, GatewayNotice, GatewayOptions, Listing, OrderEntry, Topic, TopicKind, Venue,
 };
 use tercel_core::{
-    AccountId, Command, Effect, Engine, EngineConfig, Event, Instrument, InstrumentId, Intent,
-    Nanos, OrderKind, OrderSpec, Price, Quantity, Seq, Side, StrategyId, TimeInForce, VenueId,
+    AccountId, BookState, Command, Effect, Engine, EngineConfig, Event, Instrument, InstrumentId,
+    Intent, Nanos, OrderKind, OrderSpec, Price, Quantity, Seq, Side, StrategyId, TimeInForce,
+    VenueId,
 };
 use tercel_exchange::dialect::{ConnId, Frame, Payload};
 use tercel_exchange::http::Request;
 use tercel_exchange::{Answer, Setup, Site};
 use tercel_testkit::{Random, Strings, engine_config};
 
-/// What has happened.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
-    pub(super) n_orders: u64,
-    pub(super) n_fills: u64,
-    pub(super) n_unknown: u64,
-    pub(super) n_settled: u64,
-    pub(super) n_offline: u64,
-    pub(super) n_stale: u64,
-    pub(super) n_replaced: u64,
-    pub(super) n_canceled: u64,
-}
-
-impl Seen {
-    pub(super) fn add(&mut self, other: &Self) {
-        self.n_orders += other.n_orders;
-        self.n_fills += other.n_fills;
-        self.n_unknown += other.n_unknown;
-        self.n_settled += other.n_settled;
-        self.n_offline += other.n_offline;
-        self.n_stale += other.n_stale;
-        self.n_replaced += other.n_replaced;
-        self.n_canceled += other.n_canceled;
-    }
-
-    pub(super) fn is_convincing(&self) -> bool {
-        let counts = [
-            self.n_orders,
-            self.n_fills,
-            self.n_unknown,
-            self.n_settled,
-            self.n_offline,
-            self.n_stale,
-            self.n_replaced,
-            self.n_canceled,
-        ];
-        counts.iter().all(|n| *n > 1)
-    }
-}
+use super::seen::Seen;
+use super::truth::Truth;
 
 pub(super) struct World {
     pub(super) now: Nanos,
@@ -70,8 +34,11 @@ pub(super) struct World {
     pub(super) assets: Vec<String>,
     pub(super) product: Product,
     pub(super) account: AccountDriver<MemoryTransport, MemoryCalls>,
-    pub(super) seen: Seen,
+    /// What people were told.
     pub(super) notices: Vec<GatewayNotice>,
+    seed: u64,
+    truth: Truth,
+    seen: Seen,
     market: MarketDriver<MemoryTransport, MemoryCalls>,
     net: MemoryNet,
     calls: MemoryCallNet,
@@ -85,10 +52,18 @@ pub(super) struct World {
 
 const BASE: &str = "http://box";
 
+/// The exchange tells changes of books on multiples of this.
+const BEAT_NS: i64 = 50 * Nanos::MILLI;
+
+/// How long it takes at most until everything is known.
+const PATIENCE_NS: i64 = 1_200 * Nanos::SECOND;
+
 impl World {
     pub(super) fn new(seed: u64, product: Product) -> Self {
         let now = Nanos(1_780_000_000 * Nanos::SECOND);
-        let setup = Setup { symbols: vec!["BTCUSDT".to_owned()], ..Setup::new(now, seed) };
+        let symbols = vec!["BTCUSDT".to_owned()];
+        // Half as much happens in the market as usual, so that there is time for twice as many storms.
+        let setup = Setup { symbols, speed_e3: 500, ..Setup::new(now, seed) };
         let mut site = setup.binance().unwrap();
         let venue = venue_of(product);
         let (instrument, assets) = listing_of(&*venue, &mut site, now);
@@ -112,8 +87,8 @@ impl World {
             topics: &topics,
             budget: limiter.address(),
             clock: clock.clone(),
-            link,
-            quiet_ns: 20 * Nanos::SECOND,
+            link: LinkOptions { data_silence_ns: 5 * Nanos::SECOND, ..link },
+            quiet_ns: 6 * Nanos::SECOND,
         };
         let market = MarketDriver::new(
             Arc::clone(&venue),
@@ -137,13 +112,13 @@ impl World {
         let options = GatewayOptions {
             replace: venue.replace_style(),
             has_positions: product == Product::UsdMargined,
-            reconcile_interval_ns: 20 * Nanos::SECOND,
+            reconcile_interval_ns: 5 * Nanos::SECOND,
             ..GatewayOptions::default()
         };
         let gateway = Gateway::new(AccountId(0), listing, options, &engine.snapshot(), now);
         let account = AccountDriver::new(gateway, links, calls.driver(budget))
             .following_time(venue, OffsetMeter::new(clock));
-        Self {
+        let mut world = Self {
             now,
             site,
             engine,
@@ -151,8 +126,10 @@ impl World {
             assets,
             product,
             account,
-            seen: Seen::default(),
             notices: Vec::new(),
+            seed,
+            truth: Truth::new(exchange_of(product)),
+            seen: Seen { n_storms: 1, ..Seen::default() },
             market,
             net,
             calls,
@@ -162,6 +139,23 @@ impl World {
             random: Random::new(seed ^ 3),
             seq: 0,
             is_started: false,
+        };
+        // Nobody looks at the other product's market: it need not move.
+        for other in ["spot", "usdm"].into_iter().filter(|name| *name != exchange_of(product)) {
+            world.control("/control/market", &json!({"exchange": other, "running": false}));
+        }
+        world
+    }
+
+    /// Returns what has happened.
+    pub(super) fn seen(&mut self) -> Seen {
+        Seen {
+            net: self.net.counts(),
+            calls: self.calls.counts(),
+            venue: self.site.faults_mut().counts(),
+            n_looks: self.truth.n_looks,
+            behind_ns_max: self.truth.behind_ns_max,
+            ..self.seen.clone()
         }
     }
 
@@ -186,6 +180,7 @@ impl World {
                 {"match": "", "fate": "status", "status": 503, "executes": true, "ppm": 15_000},
                 {"match": "", "fate": "status", "status": 500, "executes": false, "ppm": 15_000},
                 {"match": "", "fate": "break", "executes": true, "ppm": 10_000},
+                {"match": "", "fate": "break", "executes": false, "ppm": 10_000},
             ],
             "answer_delay_ms": 30,
             "clock_skew_ms": self.random.between(-700, 700),
@@ -204,6 +199,8 @@ impl World {
     pub(super) fn trade(&mut self, n_steps: usize) {
         for _ in 0..n_steps {
             self.step();
+            let market = &self.engine.state().markets[0];
+            self.truth.check(market, &self.instrument, self.now, self.seed);
             if self.random.chance(50) {
                 self.wish();
             }
@@ -217,28 +214,36 @@ impl World {
         }
     }
 
-    /// Lets time pass until everything is known, or for so many steps.
-    pub(super) fn settle(&mut self, seed: u64, n_steps: usize) {
-        let mut n_quiet = 0;
-        for _ in 0..n_steps {
+    /// Lets time pass until everything has been known for so long, and the venue's books were
+    /// compared twice meanwhile: the account's stream may be dead without anybody's knowing.
+    pub(super) fn settle(&mut self, calm_ns: i64) {
+        let (seed, begun_at, mut quiet_since) = (self.seed, self.now, None);
+        loop {
             self.step();
+            let market = &self.engine.state().markets[0];
+            self.truth.check(market, &self.instrument, self.now, self.seed);
             let is_quiet = self.account.gateway().is_online()
                 && !self.account.is_busy()
-                && self.engine.state().markets[0].is_live();
-            n_quiet = if is_quiet { n_quiet + 1 } else { 0 };
-            // Longer than a connection that nothing comes on is believed in.
-            if n_quiet > 1_000 {
+                && market.book.state() == BookState::Live
+                && self.is_started;
+            let n_compared = self.seen.n_compared;
+            let (since, n_before) = *quiet_since.get_or_insert((self.now, n_compared));
+            if !is_quiet {
+                quiet_since = None;
+            } else if self.now.since(since) > calm_ns && n_compared >= n_before + 2 {
                 break;
             }
+            assert!(
+                self.now.since(begun_at) < PATIENCE_NS,
+                "seed {seed}: not settled, online: {}, book: {:?}, {:?}",
+                self.account.gateway().is_online(),
+                market.book.state(),
+                self.account.gateway(),
+            );
         }
-        assert!(
-            self.account.gateway().is_online(),
-            "seed {seed}: still offline: {:?}",
-            self.notices.iter().rev().take(5).collect::<Vec<_>>()
-        );
-        // The market stands still while books are compared.
+        // The market stands still while books are compared, for less than is taken for silence.
         self.control("/control/market", &json!({"running": false}));
-        for _ in 0..60 {
+        for _ in 0..25 {
             self.step();
         }
     }
@@ -249,16 +254,24 @@ impl World {
             panic!("a control call is always answered");
         };
         assert_eq!(response.status, 200, "{path}: {}", response.body);
+        self.truth.note(&mut self.site, self.now);
     }
 
     pub(super) fn resume_market(&mut self) {
-        self.control("/control/market", &json!({"running": true}));
+        let exchange = exchange_of(self.product);
+        self.control("/control/market", &json!({"exchange": exchange, "running": true}));
     }
 
     /// Lets up to a tenth of a second pass.
     pub(super) fn step(&mut self) {
-        self.now = self.now.plus(self.random.between(5, 100) * Nanos::MILLI);
-        self.site.advance(self.now);
+        let until = self.now.plus(self.random.between(5, 100) * Nanos::MILLI);
+        // Changes of books are sent on these beats, so that each is seen as it was sent.
+        while self.now < until {
+            let beat = Nanos((self.now.0 / BEAT_NS + 1) * BEAT_NS);
+            self.now = beat.min(until);
+            self.site.advance(self.now);
+            self.truth.note(&mut self.site, self.now);
+        }
         self.serve();
         let now = self.now;
         let mut events = Vec::new();
@@ -268,13 +281,30 @@ impl World {
         }
         self.account.poll(&mut || now, &mut events);
         self.report(&mut events);
+        let n_before = self.notices.len();
         self.account.notices(&mut self.notices);
-        for notice in self.notices.drain(..) {
+        for notice in &self.notices[n_before..] {
             match notice {
                 GatewayNotice::OutcomeUnknown { .. } => self.seen.n_unknown += 1,
                 GatewayNotice::Settled { .. } => self.seen.n_settled += 1,
                 GatewayNotice::Offline => self.seen.n_offline += 1,
-                GatewayNotice::Reconciled { .. } if !self.is_started => self.is_started = true,
+                GatewayNotice::Reconciled { .. } => {
+                    self.seen.n_compared += u64::from(self.is_started);
+                    self.is_started = true;
+                }
+                // What the account holds is news once; from then on it is our own sum.
+                GatewayNotice::HoldingDiffers { .. } if !self.is_started => {}
+                // What a wallet has gained depends on the order of executions, and one that was lost
+                // on the stream is found after later ones.
+                GatewayNotice::HoldingDiffers { .. } if self.product == Product::UsdMargined => {}
+                GatewayNotice::HoldingDiffers { .. }
+                | GatewayNotice::PositionDiffers { .. }
+                | GatewayNotice::ForeignFill { .. }
+                | GatewayNotice::Foreign { .. }
+                | GatewayNotice::Orphan { .. }
+                | GatewayNotice::Vanished { .. } => {
+                    panic!("seed {}: {:#?}", self.seed, self.notices);
+                }
                 _ => {}
             }
         }
@@ -302,6 +332,7 @@ impl World {
         for (conn, peer) in &self.peers {
             while let Some(text) = peer.receive(now) {
                 self.site.on_ws_text(now, *conn, std::str::from_utf8(&text).unwrap());
+                self.truth.note(&mut self.site, now);
             }
             if !peer.is_open() {
                 gone.push(*conn);
@@ -311,8 +342,12 @@ impl World {
             self.peers.remove(&conn);
             self.site.on_ws_close(conn);
         }
-        let site = &mut self.site;
-        self.calls.serve(now, |call| answer(site, call, now));
+        let (site, truth) = (&mut self.site, &mut self.truth);
+        self.calls.serve(now, |call| {
+            let answered = answer(site, call, now);
+            truth.note(site, now);
+            answered
+        });
         self.site.drain(now, &mut self.frames);
         for frame in self.frames.drain(..) {
             let Some(peer) = self.peers.get(&frame.conn) else { continue };
@@ -401,6 +436,14 @@ impl World {
             name: "wish".to_owned(),
             text: String::new(),
         })));
+    }
+}
+
+/// Returns what the exchange calls a product.
+pub(super) const fn exchange_of(product: Product) -> &'static str {
+    match product {
+        Product::Spot => "spot",
+        Product::UsdMargined => "usdm",
     }
 }
 
