@@ -42,6 +42,7 @@ pub(crate) fn blame(error: RunsError) -> Failure {
         RunsError::Journal(error) => is_out_of_reach(error),
         RunsError::Locked { .. }
         | RunsError::BadNote { .. }
+        | RunsError::BadGroup { .. }
         | RunsError::NumbersExhausted { .. }
         | RunsError::NoRun { .. } => false,
     };

@@ -35,16 +35,17 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return Ok(Answer::Good);
     }
     let mut text = format!(
-        "{:>8}  {:<20}  {:<20}  {:>11}  {:>9}  {:>9}  {:>9}  state\n",
-        "run", "began", "last entry", "entries", "snapshots", "journal", "tape"
+        "{:>8}  {:<6}  {:<20}  {:<20}  {:>11}  {:>9}  {:>9}  {:>9}  state\n",
+        "run", "engine", "began", "last entry", "entries", "snapshots", "journal", "tape"
     );
     for run in &runs {
         let moment = |at: Option<_>| {
             at.map_or_else(|| "-".to_owned(), |at| exact_moment(at).chars().take(19).collect())
         };
         text += &format!(
-            "{:>8}  {:<20}  {:<20}  {:>11}  {:>9}  {:>9}  {:>9}  {}\n",
+            "{:>8}  {:<6}  {:<20}  {:<20}  {:>11}  {:>9}  {:>9}  {:>9}  {}\n",
             run.folder.number,
+            engine(run),
             moment(run.started_at),
             moment(run.last_at),
             run.n_entries,
@@ -58,6 +59,16 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(Answer::Good)
 }
 
+/// Says which of the engines of its start a run is of, where there were several: those have numbers in a
+/// row.
+fn engine(run: &RunOutline) -> String {
+    let group = &run.group;
+    if group.n == 1 {
+        return String::new();
+    }
+    format!("{}/{}", group.index_of(run.folder.number) + 1, group.n)
+}
+
 /// Returns a run with stable keys.
 pub(crate) fn to_json(run: &RunOutline) -> Value {
     let (reason, what) = match &run.state {
@@ -68,6 +79,9 @@ pub(crate) fn to_json(run: &RunOutline) -> Value {
     json!({
         "run": run.folder.number,
         "path": run.folder.path,
+        "first_run": run.group.first,
+        "engine": run.group.index_of(run.folder.number) + 1,
+        "engines": run.group.n,
         "state": state(&run.state),
         "end_reason": reason,
         "error": what,

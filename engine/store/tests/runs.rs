@@ -14,7 +14,7 @@ use tercel_store::Metadata;
 use tercel_store::journal::{Journal, JournalOptions, Record, RunStart};
 use tercel_store::market_tape::{MarketTape, MarketTapeOptions};
 use tercel_store::runs::{
-    DataLock, PrunePolicy, RunCatalog, RunFolder, RunOutline, RunState, RunsError,
+    DataLock, PrunePolicy, RunCatalog, RunFolder, RunGroup, RunOutline, RunState, RunsError,
 };
 use tercel_testkit::Random;
 
@@ -307,4 +307,63 @@ fn a_tape_that_was_cut_before_its_first_block_is_empty_and_not_damaged() {
     }
     fs::write(run.tape().join("00000001.tape"), [b'x'; 64]).unwrap();
     assert!(!run.verify().unwrap().is_good(), "what is no tape is told");
+}
+
+/// Gives a run a beginning: what the next start would go on with.
+fn begun(run: &RunFolder, day: i64) {
+    let mut journal = write(run, day, 1);
+    let (seq, now) = (Seq(1), Nanos(day * DAY));
+    let bytes = vec![7];
+    journal.record(&Record::Snapshot { seq, now, state_hash: 1, n_before: 2, bytes }).unwrap();
+    journal.end(seq, 1, "stopped").unwrap();
+}
+
+#[test]
+fn runs_of_one_start_have_numbers_in_a_row_and_know_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = RunCatalog::open(folder.path());
+    let lock = catalog.lock().unwrap();
+    let three = catalog.next_group(&lock, 3, "accounts").unwrap();
+    assert_eq!(three.iter().map(|run| run.number).collect::<Vec<_>>(), [1, 2, 3]);
+    let group = RunGroup { first: 1, n: 3, deal: "accounts".to_owned() };
+    assert!(three.iter().all(|run| run.group().unwrap() == group));
+    let alone = catalog.next_run(&lock).unwrap();
+    assert_eq!((alone.number, alone.group().unwrap()), (4, RunGroup::alone(4)));
+    let groups: Vec<_> = catalog.list().unwrap().into_iter().map(|run| run.group).collect();
+    assert_eq!(groups, [group.clone(), group.clone(), group, RunGroup::alone(4)]);
+    fs::write(three[1].path.join("group"), "garbage").unwrap();
+    let listed = &catalog.list().unwrap()[1];
+    assert!(matches!(&listed.state, RunState::Unreadable { what } if what.contains("garbage")));
+    fs::write(catalog.runs().join("last"), "16777213\n").unwrap();
+    let error = catalog.next_group(&lock, 3, "accounts").unwrap_err();
+    assert!(matches!(error, RunsError::NumbersExhausted { .. }), "{error}");
+    let last = catalog.next_group(&lock, 2, "accounts").unwrap();
+    assert_eq!(last[1].number, (1 << 24) - 1);
+}
+
+/// Runs that were cut off before they began were the newest ones, so the one before them, with all that
+/// the account held, was deleted, and the next start began with nothing.
+#[test]
+fn what_the_next_start_goes_on_with_is_never_pruned() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = RunCatalog::open(folder.path());
+    let lock = catalog.lock().unwrap();
+    let kept = |catalog: &RunCatalog| {
+        let policy = PrunePolicy { keep: Some(1), force: true, ..PrunePolicy::default() };
+        catalog.prune(&lock, &policy, Nanos(9 * DAY)).unwrap();
+        numbers(&catalog.list().unwrap())
+    };
+    begun(&catalog.next_run(&lock).unwrap(), 1);
+    for run in catalog.next_group(&lock, 2, "accounts").unwrap() {
+        begun(&run, 2);
+    }
+    assert_eq!(kept(&catalog), [2, 3], "a start's runs stay together");
+    let half = catalog.next_group(&lock, 2, "accounts").unwrap();
+    begun(&half[0], 3);
+    assert_eq!(kept(&catalog), [2, 3, 4, 5], "half a start is none");
+    begun(&half[1], 3);
+    assert_eq!(kept(&catalog), [4, 5]);
+    begun(&catalog.next_run(&lock).unwrap(), 4);
+    catalog.next_run(&lock).unwrap();
+    assert_eq!(kept(&catalog), [6, 7]);
 }

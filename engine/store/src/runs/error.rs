@@ -32,6 +32,18 @@ pub enum RunsError {
         /// What it says.
         text: String,
     },
+    /// The note of the runs that a run belongs to is damaged.
+    #[error(
+        "{path}: `{text}` does not say which runs belong together; write the first one's number, how \
+         many there are, and by what they were dealt, such as `12 2 accounts`",
+        path = .path.display(), text = .text.trim()
+    )]
+    BadGroup {
+        /// Which file.
+        path: PathBuf,
+        /// What it says.
+        text: String,
+    },
     /// All numbers that order ids have room for were used.
     #[error("{data}: all 16,777,215 run numbers are used; choose another data folder and account", data = .data.display())]
     NumbersExhausted {

@@ -5,6 +5,7 @@
 //! <data>/runs/last                 the highest number ever given out, as text
 //! <data>/runs/00000012/journal.redb
 //! <data>/runs/00000012/tape/00000001.tape ...
+//! <data>/runs/00000012/group    which runs belong to it, where there are several
 //! ```
 //!
 //! A run's number is the upper part of its orders' ids at the venue, so none is ever given out twice,
@@ -14,6 +15,7 @@
 
 mod error;
 mod export;
+mod group;
 mod outline;
 mod prune;
 mod verify;
@@ -26,6 +28,7 @@ use tercel_crash::{Point, point};
 
 pub use error::RunsError;
 pub use export::{ExportError, ExportFormat, ExportedTable};
+pub use group::RunGroup;
 pub use outline::{RunOutline, RunState};
 pub use prune::PrunePolicy;
 pub use verify::{Fault, Verification};
@@ -132,23 +135,54 @@ impl RunCatalog {
     ///
     /// If the lock is of another data folder.
     pub fn next_run(&self, lock: &DataLock) -> Result<RunFolder, RunsError> {
+        let mut folders = self.next_group(lock, 1, "")?;
+        Ok(folders.remove(0))
+    }
+
+    /// Makes the folders of the next runs, which belong together: at least one. `deal`, one word, is noted
+    /// with them where there are several. Returns when their numbers and folders are durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::next_run`].
+    ///
+    /// # Panics
+    ///
+    /// If the lock is of another data folder.
+    pub fn next_group(
+        &self,
+        lock: &DataLock,
+        n: u32,
+        deal: &str,
+    ) -> Result<Vec<RunFolder>, RunsError> {
         self.check(lock);
+        let n = n.max(1);
         let runs = self.runs();
         fs::create_dir_all(&runs).map_err(io(&runs))?;
         let newest = self.folders()?.last().map_or(0, |run| run.number);
-        let number = newest.max(self.last_number()?) + 1;
-        if number >= NUMBERS {
+        let first = newest.max(self.last_number()?).saturating_add(1);
+        let last = first.saturating_add(n - 1);
+        if last >= NUMBERS {
             return Err(RunsError::NumbersExhausted { data: self.data.clone() });
         }
-        // The number first: one that is lost to a crash is lost, one that recurs is a disaster.
+        // The numbers first: one that is lost to a crash is lost, one that recurs is a disaster.
         let (note, temporary) = (runs.join("last"), runs.join("last.tmp"));
         let mut file = File::create(&temporary).map_err(io(&temporary))?;
-        writeln!(file, "{number}").and_then(|()| file.sync_all()).map_err(io(&temporary))?;
+        writeln!(file, "{last}").and_then(|()| file.sync_all()).map_err(io(&temporary))?;
         fs::rename(&temporary, &note).map_err(io(&note))?;
         sync(&runs)?;
         point(Point::RunNumbered);
-        let path = self.folder(number);
+        let group = RunGroup { first, n, deal: deal.to_owned() };
+        let folders = (first..=last).map(|number| self.make_folder(number, &group));
+        folders.collect()
+    }
+
+    fn make_folder(&self, number: u32, group: &RunGroup) -> Result<RunFolder, RunsError> {
+        let (runs, path) = (self.runs(), self.folder(number));
         fs::create_dir(&path).map_err(io(&path))?;
+        if group.n > 1 {
+            group.write(&path)?;
+        }
         sync(&path)?;
         sync(&runs)?;
         sync(&self.data)?;

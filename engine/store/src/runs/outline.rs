@@ -6,7 +6,7 @@ use std::path::Path;
 use tercel_core::Nanos;
 
 use super::error::io;
-use super::{RunCatalog, RunFolder, RunsError};
+use super::{RunCatalog, RunFolder, RunGroup, RunsError};
 use crate::journal::{JournalError, JournalReader};
 
 /// How a run stands.
@@ -35,6 +35,8 @@ pub enum RunState {
 pub struct RunOutline {
     /// Which one, and where.
     pub folder: RunFolder,
+    /// Which runs it belongs to.
+    pub group: RunGroup,
     /// How it stands.
     pub state: RunState,
     /// When it began, on the system's clock; `None` if its journal cannot be read.
@@ -56,6 +58,16 @@ impl RunOutline {
     #[must_use]
     pub const fn n_bytes(&self) -> u64 {
         self.journal_bytes + self.tape_bytes
+    }
+
+    /// Returns whether it may hold what the next start goes on with: not if it was cut off before it
+    /// began, whose first record is a snapshot.
+    pub(super) const fn may_have_begun(&self) -> bool {
+        match self.state {
+            RunState::Empty => false,
+            RunState::InUse | RunState::Unreadable { .. } => true,
+            RunState::Ended { .. } | RunState::Cut => self.n_snapshots > 0,
+        }
     }
 }
 
@@ -79,7 +91,12 @@ impl RunOutline {
     /// If its folder cannot be read.
     pub fn of(folder: RunFolder) -> Result<Self, RunsError> {
         let journal = folder.journal();
+        let (group, damage) = match folder.group() {
+            Ok(group) => (group, None),
+            Err(error) => (RunGroup::alone(folder.number), Some(error)),
+        };
         let mut outline = Self {
+            group,
             state: RunState::Empty,
             started_at: None,
             last_at: None,
@@ -89,6 +106,10 @@ impl RunOutline {
             tape_bytes: bytes_in(&folder.tape())?,
             folder,
         };
+        if let Some(damage) = damage {
+            outline.state = RunState::Unreadable { what: damage.to_string() };
+            return Ok(outline);
+        }
         if !journal.is_file() {
             return Ok(outline);
         }

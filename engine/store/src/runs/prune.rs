@@ -10,8 +10,9 @@ use super::{DataLock, RunCatalog, RunOutline, RunState, RunsError, sync};
 
 /// Which runs go: those that any of the rules names. Without rules, none.
 ///
-/// Never the newest one, never one that is in use, and one that was not ended only if forced: what
-/// became of its orders may not be known yet.
+/// Never what the next start goes on with: the runs of the last start that came about, and all after
+/// them. Never one that is in use, and one that was not ended only if forced: what became of its orders
+/// may not be known yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PrunePolicy {
     /// All but so many of the newest.
@@ -28,7 +29,7 @@ impl PrunePolicy {
     /// Returns which of the runs, oldest first, would go at `now`.
     #[must_use]
     pub fn choose<'a>(&self, runs: &'a [RunOutline], now: Nanos) -> Vec<&'a RunOutline> {
-        let Some((_, older)) = runs.split_last() else { return Vec::new() };
+        let older = &runs[..runs.len() - n_needed(runs)];
         let n_excess = self.keep.map_or(0, |keep| runs.len().saturating_sub(keep.max(1)));
         let mut n_bytes: u64 = runs.iter().map(RunOutline::n_bytes).sum();
         let mut chosen = Vec::new();
@@ -50,6 +51,19 @@ impl PrunePolicy {
         }
         chosen
     }
+}
+
+/// Returns how many of the newest runs the next start may need: those since, and of, the last start
+/// all of whose runs have begun; if there is none, those of the last start.
+fn n_needed(runs: &[RunOutline]) -> usize {
+    let starts = || runs.chunk_by(|a, b| a.group == b.group).rev();
+    let has_begun = |start: &&[RunOutline]| {
+        let n = u32::try_from(start.len()).unwrap_or(u32::MAX);
+        n == start[0].group.n && start.iter().all(RunOutline::may_have_begun)
+    };
+    let n_after = starts().take_while(|start| !has_begun(start)).count();
+    let n_starts = if n_after == starts().count() { 1 } else { n_after + 1 };
+    starts().take(n_starts).map(<[RunOutline]>::len).sum()
 }
 
 impl RunCatalog {
