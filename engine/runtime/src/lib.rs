@@ -59,7 +59,8 @@ pub use ring::{Receiver, RingCounters, RingStatus, Sender, ring};
 pub use script_lines::{ScriptPlace, script_places};
 pub use shadow::placeholder;
 pub use shards::{
-    DealBy, DealError, Shard, Shards, ShardsHandle, ShardsRefused, ShardsStatus, deal,
+    DealBy, DealError, Shard, Shards, ShardsHandle, ShardsRefused, ShardsStatus, StartLine,
+    StartOff, Starter, deal,
 };
 pub use source::{MarketSource, SourceFailure, SourceState};
 pub use thread::{EngineThread, Profile};

@@ -11,8 +11,8 @@ use tercel_core::{
     Strategy, StrategyConfig, StrategyEvent, StrategyFault, StrategyId, TradingState, View,
 };
 use tercel_runtime::{
-    DealBy, DealError, EndCause, EventLoop, IdleStrategy, LoopOptions, PaperPort, Parts, Shards,
-    ShardsRefused, UtcClock, deal,
+    DealBy, DealError, EndCause, EventLoop, IdleStrategy, LoopOptions, PaperPort, Parts, Shard,
+    Shards, ShardsRefused, UtcClock, deal,
 };
 use tercel_sim::{SimVenue, VenueOptions};
 use tercel_testkit::{Random, account, engine_config, level, linear, strategy};
@@ -302,7 +302,7 @@ fn together_they_never_exceed_the_configured_whole() {
 fn one_handle_commands_and_sums_all_engines() {
     let config = whole(RiskLimits::default());
     let shards = deal(&config, 2, DealBy::Accounts).unwrap();
-    let running = Shards::spawn(shards, DealBy::Accounts, &[], 8, |shard, control, _| {
+    let body = |shard: Shard, control, _| {
         let strategies =
             shard.strategies.iter().map(|_| Box::new(Greedy(Random::new(1))) as Box<dyn Strategy>);
         let instruments = &shard.config.instruments;
@@ -318,8 +318,9 @@ fn one_handle_commands_and_sums_all_engines() {
         };
         let options = LoopOptions { idle: IdleStrategy::default(), ..LoopOptions::default() };
         EventLoop::new(parts, control, options).run()
-    })
-    .unwrap();
+    };
+    let shards = shards.into_iter().map(|shard| (shard, body)).collect();
+    let mut running = Shards::spawn(shards, DealBy::Accounts, &[], 8).unwrap();
     let handle = running.handle().clone();
     let until = |what: &str, is_so: &dyn Fn(&tercel_runtime::ShardsStatus) -> bool| {
         let begun = std::time::Instant::now();
@@ -356,11 +357,31 @@ fn one_handle_commands_and_sums_all_engines() {
     handle.send(&Command::SetLimits(Scope::Account(AccountId(0)), Box::default())).unwrap();
     let unknown = handle.send(&Command::Start(StrategyId(12)));
     assert_eq!(unknown, Err(ShardsRefused::NoStrategy(StrategyId(12))));
+    assert_eq!((running.n_left(), running.take_ended()), (2, Vec::new()));
+    let own = |id| handle.place(StrategyId(id));
+    assert_eq!(
+        (own(5), own(8), own(12)),
+        (Some((1, StrategyId(1))), Some((0, StrategyId(4))), None)
+    );
+    assert!(handle.has_account(1, AccountId(1)) && !handle.has_account(1, AccountId(2)));
+    // One that ends by itself leaves the other alone.
+    handle.engines()[1].stop();
+    let begun = std::time::Instant::now();
+    let ended = loop {
+        match running.take_ended().pop() {
+            Some(ended) => break ended,
+            None => assert!(begun.elapsed() < WAIT, "an engine that was stopped ends"),
+        }
+    };
+    assert_eq!((ended.0, ended.1.cause, running.n_left()), (1, EndCause::Stopped, 1));
     handle.stop();
     let endings = running.join();
-    assert!(endings.iter().all(|ending| ending.cause == EndCause::Stopped));
+    assert_eq!(
+        endings.iter().map(|ending| &ending.cause).collect::<Vec<_>>(),
+        [&EndCause::Stopped]
+    );
     let refused = handle.send(&Command::Kill(Scope::Engine)).unwrap_err();
-    assert!(refused.to_string().contains("[0, 1] did not take the command"), "{refused}");
+    assert!(refused.to_string().contains("engine 1, 2 did not take the command"), "{refused}");
 }
 
 /// Gives its events, then nothing.

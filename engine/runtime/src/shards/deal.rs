@@ -2,8 +2,8 @@
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    AccountId, EngineConfig, InstrumentId, Notional, Quantity, RiskLimits, StrategyConfig,
-    StrategyId,
+    AccountId, EngineConfig, InstrumentId, InstrumentSpec, Notional, Quantity, RiskLimits,
+    StrategyConfig, StrategyId,
 };
 
 /// By what strategies are dealt: engine `id mod n` gets those of the account or instrument `id`.
@@ -33,20 +33,31 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Returns the instruments that its strategies look at, ascending: those that its market data
-    /// must have.
+    /// Returns the instruments that its strategies trade, ascending.
+    #[must_use]
+    pub fn traded(&self) -> Vec<InstrumentId> {
+        let strategies = self.config.strategies.iter();
+        let ids = strategies.flat_map(|strategy| strategy.instruments.iter().copied());
+        ascending(ids.collect())
+    }
+
+    /// Returns the instruments that its market data must have, ascending: those that its strategies
+    /// trade, and those that say what its accounts' holdings are worth.
     #[must_use]
     pub fn instruments(&self) -> Vec<InstrumentId> {
-        let mut ids: Vec<_> = self
-            .config
-            .strategies
-            .iter()
-            .flat_map(|strategy| strategy.instruments.iter().copied())
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+        let balances = self.config.accounts.iter().flat_map(|account| &account.balances);
+        let held: Vec<_> =
+            balances.filter(|(_, amount)| !amount.is_zero()).map(|(asset, _)| *asset).collect();
+        let values = |spec: &InstrumentSpec| held.contains(&spec.base);
+        let valuing = self.config.instruments.iter().filter(|own| values(&own.spec));
+        ascending(self.traded().into_iter().chain(valuing.map(|own| own.id)).collect())
     }
+}
+
+fn ascending(mut ids: Vec<InstrumentId>) -> Vec<InstrumentId> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// Why a configuration cannot be dealt.

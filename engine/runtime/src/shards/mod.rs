@@ -5,23 +5,26 @@
 //! never exceed the whole. A limit that trips halts the engine that it trips on; the others go on.
 
 mod deal;
+mod start_line;
 
 use std::sync::Arc;
 
 use std::time::{Duration, Instant};
 
-use tercel_core::{Command, Notional, Quantity, Scope, StrategyId, TradingState};
+use tercel_core::{AccountId, Command, Notional, Quantity, Scope, StrategyId, TradingState};
 
 use crate::affinity::PinError;
 use crate::control::{CommandRefused, Control, Handle, Status, control};
 use crate::thread::EngineThread;
 use deal::engine_of;
 pub use deal::{DealBy, DealError, Shard, deal};
+pub use start_line::{StartLine, StartOff, Starter};
 
 /// Running engines. Holds their threads; [`Shards::handle`] is what others hold.
 #[derive(Debug)]
 pub struct Shards<T> {
-    threads: Vec<EngineThread<T>>,
+    /// By index; `None` once its ending was taken.
+    threads: Vec<Option<EngineThread<T>>>,
     handle: ShardsHandle,
 }
 
@@ -38,9 +41,9 @@ pub struct ShardsHandle {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ShardsRefused {
     /// Some engines did not take it; all others did.
-    #[error("engines {engines:?} did not take the command: {why}")]
+    #[error("engine {} did not take the command: {why}", counted(.engines))]
     Some {
-        /// Which.
+        /// Which, from 0; told from 1.
         engines: Vec<usize>,
         /// Why the first of them did not.
         why: CommandRefused,
@@ -84,7 +87,7 @@ pub struct ShardsStatus {
 }
 
 impl<T: Send + 'static> Shards<T> {
-    /// Starts a thread for each engine and lets `body` build and run it there. `cores` are those that
+    /// Starts a thread for each engine and lets its body build and run it there. `cores` are those that
     /// the threads are to stay on, by index; an engine beyond the list goes where it likes.
     /// `capacity` commands wait for each at most.
     ///
@@ -92,23 +95,20 @@ impl<T: Send + 'static> Shards<T> {
     ///
     /// If the system gives no thread. Engines that have started are told to stop.
     pub fn spawn(
-        shards: Vec<Shard>,
+        shards: Vec<(Shard, impl FnOnce(Shard, Control, Option<PinError>) -> T + Send + 'static)>,
         by: DealBy,
         cores: &[usize],
         capacity: usize,
-        body: impl Fn(Shard, Control, Option<PinError>) -> T + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let body = Arc::new(body);
-        let places = places(&shards);
+        let places = places(shards.iter().map(|(shard, _)| shard));
         let (mut threads, mut handles) = (Vec::new(), Vec::new());
-        for shard in shards {
+        for (shard, body) in shards {
             let (handle, control) = control(capacity);
-            let body = Arc::clone(&body);
             let core = cores.get(shard.index).copied();
             let spawned = EngineThread::spawn(core, move |pin| body(shard, control, pin));
             handles.push(handle);
             match spawned {
-                Ok(thread) => threads.push(thread),
+                Ok(thread) => threads.push(Some(thread)),
                 Err(error) => {
                     handles.iter().for_each(Handle::stop);
                     return Err(error);
@@ -124,21 +124,46 @@ impl<T: Send + 'static> Shards<T> {
         &self.handle
     }
 
-    /// Waits for all engines to end and returns what their bodies returned, by index.
+    /// Returns how many engines have not ended, or have and were not taken.
+    #[must_use]
+    pub fn n_left(&self) -> usize {
+        self.threads.iter().flatten().count()
+    }
+
+    /// Takes what the bodies of engines returned that have ended since the last call, with their
+    /// indexes. Does not wait.
+    ///
+    /// # Panics
+    ///
+    /// If a thread has panicked.
+    pub fn take_ended(&mut self) -> Vec<(usize, T)> {
+        let ended = self.threads.iter_mut().enumerate().filter_map(|(index, thread)| {
+            let thread = thread.take_if(|thread| thread.is_finished())?;
+            Some((index, thread.join()))
+        });
+        ended.collect()
+    }
+
+    /// Waits for all engines to end and returns what the bodies returned that were not taken, by index.
     ///
     /// # Panics
     ///
     /// If a thread has panicked.
     #[must_use]
     pub fn join(self) -> Vec<T> {
-        self.threads.into_iter().map(EngineThread::join).collect()
+        self.threads.into_iter().flatten().map(EngineThread::join).collect()
     }
 }
 
+/// Names engines as people count them.
+fn counted(engines: &[usize]) -> String {
+    let numbers: Vec<_> = engines.iter().map(|index| (index + 1).to_string()).collect();
+    numbers.join(", ")
+}
+
 /// Returns engine and own id of each strategy of the whole.
-fn places(shards: &[Shard]) -> Arc<[(usize, StrategyId)]> {
+fn places<'a>(shards: impl Iterator<Item = &'a Shard>) -> Arc<[(usize, StrategyId)]> {
     let mut places: Vec<_> = shards
-        .iter()
         .flat_map(|shard| {
             let own = (0_u16..).map(StrategyId);
             shard.strategies.iter().zip(own).map(|(whole, own)| (*whole, (shard.index, own)))
@@ -153,6 +178,18 @@ impl ShardsHandle {
     #[must_use]
     pub fn engines(&self) -> &[Handle] {
         &self.handles
+    }
+
+    /// Returns the engine that a strategy is on, and its id there.
+    #[must_use]
+    pub fn place(&self, id: StrategyId) -> Option<(usize, StrategyId)> {
+        self.places.get(id.index()).copied()
+    }
+
+    /// Returns whether an engine has a share in an account.
+    #[must_use]
+    pub fn has_account(&self, index: usize, account: AccountId) -> bool {
+        self.by == DealBy::Instruments || engine_of(account, self.handles.len()) == index
     }
 
     /// Sends a command to every engine that it is for. Does not wait. Every engine is tried, also
@@ -259,8 +296,7 @@ impl ShardsHandle {
         id: StrategyId,
         command: impl Fn(StrategyId) -> Command,
     ) -> Result<(), ShardsRefused> {
-        let place = self.places.get(id.index());
-        let (index, own) = *place.ok_or(ShardsRefused::NoStrategy(id))?;
+        let (index, own) = self.place(id).ok_or(ShardsRefused::NoStrategy(id))?;
         self.to_engines(&[index], &|| command(own))
     }
 
