@@ -105,20 +105,22 @@ pub(crate) struct Answer {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct Status {
-    /// Number of the run.
+    /// Number of the run; of several that belong together, of the first.
     pub(crate) run: u32,
     /// `paper`.
     pub(crate) mode: String,
     /// Version of the server.
     pub(crate) version: String,
-    /// Number of the last event.
+    /// Number of the last event; of several engines, the sum.
     pub(crate) seq: u64,
-    /// The engine's time.
+    /// The engine's time; of several, the latest.
     pub(crate) now_ns: i64,
     /// How long the server has been up.
     pub(crate) uptime_s: u64,
-    /// What the engine as a whole may do.
+    /// What the engine as a whole may do; of several, the most restricted.
     pub(crate) state: TradingStateName,
+    /// Each engine, at least one.
+    pub(crate) engines: Vec<EngineStatus>,
     pub(crate) accounts: Vec<AccountStatus>,
     pub(crate) instruments: Vec<InstrumentStatus>,
     /// Positions that are not flat or ever had a fill, by strategy.
@@ -151,6 +153,24 @@ pub(crate) enum TradingStateName {
     Reducing,
     /// No orders.
     Halted,
+}
+
+/// An engine, and the run that it records.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct EngineStatus {
+    /// Number of its run.
+    pub(crate) run: u32,
+    /// Number of its last event.
+    pub(crate) seq: u64,
+    /// Its time.
+    pub(crate) now_ns: i64,
+    pub(crate) state: TradingStateName,
+    /// Names of its strategies.
+    pub(crate) strategies: Vec<String>,
+    pub(crate) n_open_orders: u64,
+    pub(crate) journal: JournalStatus,
+    pub(crate) tape: TapeStatus,
 }
 
 /// An account.
@@ -277,6 +297,9 @@ pub(crate) struct StrategyStatus {
 pub(crate) struct LimitStatus {
     /// `engine`, `account:NAME` or `strategy:NAME`.
     pub(crate) scope: String,
+    /// Whose share of it this is, from 1, where there are several engines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) engine: Option<u32>,
     /// As in the configuration: `open_orders`, `daily_loss`, ...
     pub(crate) limit: String,
     pub(crate) used: String,
@@ -288,6 +311,9 @@ pub(crate) struct LimitStatus {
 #[serde(default)]
 pub(crate) struct LinkStatus {
     pub(crate) name: String,
+    /// Which engine's, from 1, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) engine: Option<u32>,
     pub(crate) is_up: bool,
     /// Why it is down.
     pub(crate) failure: Option<String>,
@@ -300,6 +326,9 @@ pub(crate) struct LinkStatus {
 #[serde(default)]
 pub(crate) struct RingStatus {
     pub(crate) name: String,
+    /// Which engine's, from 1, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) engine: Option<u32>,
     pub(crate) capacity: u64,
     /// The most that was ever found waiting.
     pub(crate) depth_max: u64,

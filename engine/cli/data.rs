@@ -1,6 +1,8 @@
 //! Where a command's market data comes from: files of any known format, or a market made from a
 //! seed.
 
+pub(crate) mod seeded;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,6 +12,8 @@ use tercel_sim::market::{SeededMarket, SeededMarketConfig};
 use tercel_store::{Format, OpenOptions, Reader, StoreError, TimeUnit, parse_date};
 
 use crate::exit::{Blame, Failure, Outcome};
+
+use self::seeded::SeededMarkets;
 
 /// What may be said about data that does not say it itself.
 #[derive(Clone, Debug, Args)]
@@ -77,7 +81,7 @@ pub(crate) enum MarketSource {
     /// From files.
     Files(Box<Reader>),
     /// From a seed.
-    Seeded(Box<SeededMarket>),
+    Seeded(SeededMarkets),
 }
 
 impl MarketSource {
@@ -86,7 +90,7 @@ impl MarketSource {
         let duration_ns = i64::from(minutes) * Nanos::MINUTE;
         let config = SeededMarketConfig { seed, duration_ns, ..SeededMarketConfig::default() };
         let market = SeededMarket::new(config).or_input()?;
-        Ok(Self::Seeded(Box::new(market)))
+        Ok(Self::Seeded(SeededMarkets::new(vec![market])))
     }
 
     /// Returns the instruments.
@@ -112,11 +116,14 @@ impl MarketSource {
     pub(crate) fn read_block(&mut self, out: &mut Vec<Event>) -> Result<usize, StoreError> {
         match self {
             Self::Files(reader) => reader.read_block(out),
-            Self::Seeded(market) => {
-                let before = out.len();
-                market.read_block(4_096, out);
-                Ok(out.len() - before)
-            }
+            Self::Seeded(markets) => Ok(markets.read_block(out)),
+        }
+    }
+
+    /// Leaves out instruments that are not followed, where they would cost something to make.
+    pub(crate) fn follow(&mut self, followed: &[InstrumentId]) {
+        if let Self::Seeded(markets) = self {
+            markets.follow(followed);
         }
     }
 
@@ -143,8 +150,8 @@ impl MarketSource {
                 rows.extend(reader.findings().iter().map(|f| ("found".to_owned(), f.clone())));
                 rows
             }
-            Self::Seeded(market) => {
-                let config = market.config();
+            Self::Seeded(markets) => {
+                let config = markets.config();
                 let minutes = config.duration_ns / Nanos::MINUTE;
                 vec![(
                     "data".to_owned(),

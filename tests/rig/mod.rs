@@ -169,7 +169,7 @@ impl Server<'_> {
         let mut line = String::new();
         while self.stderr.read_line(&mut line).unwrap() > 0 {
             self.said.push_str(&line);
-            if line.starts_with("run ") {
+            if line.starts_with("run ") || line.starts_with("runs ") {
                 return true;
             }
             line.clear();

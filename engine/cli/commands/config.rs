@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
+use tercel_runtime::Shard;
 use tercel_script::ParamValue;
 
 use crate::commands::backtest::venue_options;
 use crate::commands::{print, print_json};
 use crate::exit::{Answer, Blame, Failure, Outcome, input};
+use crate::server::begin::Setup;
 use crate::server_config::feed::FeedKind;
 use crate::server_config::{BoundStrategy, ServerFile};
 use crate::toml_file::TomlFile;
@@ -143,26 +145,35 @@ fn check(args: &CheckArgs) -> Outcome {
     let source = TomlFile::read(&args.file)?;
     let checked = ServerFile::of(source).and_then(|file| {
         venue_options(&file.config.venue)?;
-        let instruments = match file.config.feed.kind {
+        let (instruments, assets) = match file.config.feed.kind {
             FeedKind::Exchange => {
                 let section = &file.config.exchange;
-                VenueAccess::open(section)?.listing(&section.symbols)?.0
+                VenueAccess::open(section)?.listing(&section.symbols)?
             }
-            FeedKind::Seeded | FeedKind::Tape => file.open_feed()?.instruments,
+            FeedKind::Seeded | FeedKind::Tape => {
+                let feed = file.open_feed()?;
+                (feed.instruments, feed.assets)
+            }
         };
-        file.bind_accounts(&instruments, false)?;
-        file.config.limits.engine.to_risk("engine", &instruments)?;
-        let strategies = file.bind(&instruments)?;
-        Ok((file, strategies))
+        let setup = Setup::of(&file, instruments, assets, None)?;
+        let shards = setup.deal(&file)?;
+        Ok((file, setup.strategies, shards))
     });
     match checked {
-        Ok((file, strategies)) => {
+        Ok((file, strategies, shards)) => {
             if args.json {
                 let config = serde_json::to_value(&file.config).or_machine()?;
                 let strategies: Vec<_> = strategies.iter().map(to_json).collect();
-                print_json(&json!({ "ok": true, "strategies": strategies, "config": config }))?;
+                let engines: Vec<_> =
+                    shards.iter().map(|shard| json!({ "strategies": names(shard) })).collect();
+                print_json(&json!({
+                    "ok": true,
+                    "strategies": strategies,
+                    "engines": engines,
+                    "config": config,
+                }))?;
             } else {
-                print(&text(args, &file, &strategies))?;
+                print(&text(args, &file, &strategies, &shards))?;
             }
             Ok(Answer::Good)
         }
@@ -178,7 +189,12 @@ fn check(args: &CheckArgs) -> Outcome {
     }
 }
 
-fn text(args: &CheckArgs, file: &ServerFile, strategies: &[BoundStrategy]) -> String {
+fn text(
+    args: &CheckArgs,
+    file: &ServerFile,
+    strategies: &[BoundStrategy],
+    shards: &[Shard],
+) -> String {
     let mut text = format!("{}: sound\n", args.file.display());
     text += &format!("data       {}\n", file.config.run.data.display());
     for strategy in strategies {
@@ -196,7 +212,17 @@ fn text(args: &CheckArgs, file: &ServerFile, strategies: &[BoundStrategy]) -> St
             params.join(", ")
         );
     }
+    if shards.len() > 1 {
+        for shard in shards {
+            text += &format!("engine {}   {}\n", shard.index + 1, names(shard).join(", "));
+        }
+    }
     text
+}
+
+/// Names of the strategies that an engine gets.
+fn names(shard: &Shard) -> Vec<&str> {
+    shard.config.strategies.iter().map(|own| own.name.as_str()).collect()
 }
 
 fn symbols(strategy: &BoundStrategy) -> Vec<&str> {

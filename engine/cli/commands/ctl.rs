@@ -9,7 +9,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use serde_json::Value;
 
 use super::{print, print_json};
-use crate::control_api::{Answer as Reply, NoticeStatus, Request, ScopeName, Status};
+use crate::control_api::{Answer as Reply, EngineStatus, NoticeStatus, Request, ScopeName, Status};
 use crate::exit::{Answer, Blame, Outcome, input};
 use crate::server_config::control_socket_in;
 
@@ -185,6 +185,16 @@ fn overview(status: &Status) -> String {
         "run {} ({}), event {}, up {} s, engine {:?}\n",
         status.run, status.mode, status.seq, status.uptime_s, status.state
     );
+    for (engine, number) in several_engines(status).zip(1..) {
+        text.push_str(&format!(
+            "engine {number} (run {}): {:?}, event {}, {} open orders, {}\n",
+            engine.run,
+            engine.state,
+            engine.seq,
+            engine.n_open_orders,
+            engine.strategies.join(", ")
+        ));
+    }
     for account in &status.accounts {
         text.push_str(&format!(
             "account {}: equity {}, profit {}\n",
@@ -218,6 +228,11 @@ fn overview(status: &Status) -> String {
         )),
     }
     text
+}
+
+/// Returns the engines where there is more than one.
+fn several_engines(status: &Status) -> impl Iterator<Item = &EngineStatus> {
+    status.engines.iter().filter(|_| status.engines.len() > 1)
 }
 
 /// Names an account where there is more than one.

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use serde_json::json;
+use serde_json::{Value, json};
 use tercel_core::Nanos;
+use tercel_runtime::Recovered;
 use tercel_store::runs::RunCatalog;
 
 use super::{print, print_json};
 use crate::exit::{Answer, Blame, Outcome, input};
 use crate::server::begin;
+use crate::server::predecessors::predecessors;
 
 /// Show what the next start of the server would begin with, and what it would settle with the venue.
 #[derive(Debug, ClapArgs)]
@@ -34,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let catalog = RunCatalog::open(&args.data);
     // Held so that nothing is written while it is read.
     let _lock = if args.data.is_dir() { Some(catalog.lock().or_input()?) } else { None };
-    let Some(recovered) = begin::predecessor(&catalog, false)? else {
+    let Some(before) = predecessors(&catalog, false)? else {
         if args.json {
             print_json(&json!({ "run": null, "lines": [] }))?;
         } else {
@@ -42,6 +44,29 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
         return Ok(Answer::Good);
     };
+    let told: Vec<_> = before.runs.into_iter().map(tell).collect();
+    if !args.json {
+        let lines: Vec<_> = told.into_iter().flat_map(|told| told.lines).collect();
+        print(&(lines.join("\n") + "\n"))?;
+        return Ok(Answer::Good);
+    }
+    match <[Told; 1]>::try_from(told) {
+        Ok([only]) => print_json(&only.json)?,
+        Err(all) => {
+            let all: Vec<_> = all.into_iter().map(|told| told.json).collect();
+            print_json(&json!({ "engines": all }))?;
+        }
+    }
+    Ok(Answer::Good)
+}
+
+/// What is told of one run, to people and to programs.
+struct Told {
+    lines: Vec<String>,
+    json: Value,
+}
+
+fn tell(recovered: Recovered) -> Told {
     let mut lines = begin::recovered_story(&recovered);
     let (run, last_seq, reason) = (recovered.run, recovered.last_seq, recovered.reason.clone());
     let (n_repeated, lease) = (recovered.n_repeated, recovered.lease.clone());
@@ -55,18 +80,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
             lease.end.saturating_sub(1)
         ));
     }
-    if args.json {
-        let orders: Vec<_> = state.orders.all_working().map(|order| order.id.to_string()).collect();
-        print_json(&json!({
-            "run": run,
-            "ended": reason,
-            "last_seq": last_seq.0,
-            "repeated": n_repeated,
-            "orders_to_settle": orders,
-            "lines": lines,
-        }))?;
-    } else {
-        print(&(lines.join("\n") + "\n"))?;
-    }
-    Ok(Answer::Good)
+    let orders: Vec<_> = state.orders.all_working().map(|order| order.id.to_string()).collect();
+    let json = json!({
+        "run": run,
+        "ended": reason,
+        "last_seq": last_seq.0,
+        "repeated": n_repeated,
+        "orders_to_settle": orders,
+        "lines": lines,
+    });
+    Told { lines, json }
 }

@@ -18,7 +18,7 @@ use crate::control_api::{Comparison, Request};
 use crate::control_client::Client;
 use crate::data_folder::reading_journals;
 use crate::exit::{Answer, Blame, Outcome, input};
-use crate::server::begin;
+use crate::server::predecessors::{check_instruments, predecessors};
 use crate::server_config::ServerFile;
 use crate::server_config::feed::FeedKind;
 use crate::server_config::sections::Mode;
@@ -86,17 +86,18 @@ fn by_hand(args: &Args, file: &ServerFile) -> Outcome {
     let catalog = RunCatalog::open(&config.run.data);
     // Held so that no server begins meanwhile.
     let _lock = if config.run.data.is_dir() { Some(catalog.lock().or_input()?) } else { None };
-    let Some(recovered) = begin::predecessor(&catalog, false)? else {
+    let Some(before) = predecessors(&catalog, false)? else {
         return Err(input(format!(
             "{}: no run has begun there: nothing to compare with",
             config.run.data.display()
         )));
     };
+    let recovered = before.only("there is no account at a venue to compare with")?;
     let key = credentials(&config.exchange)?;
     let access = Arc::new(VenueAccess::open(&config.exchange)?);
     access.measure_clock()?;
     let (instruments, assets) = access.listing(&config.exchange.symbols)?;
-    begin::check_instruments(&recovered, &instruments)?;
+    check_instruments(&recovered, &instruments)?;
     let (run, ended_at) = (recovered.run, recovered.last_now);
     let state = recovered.recovery.finish(ended_at.max(Nanos(0)));
     let listing = Listing::new(VenueId(0), &instruments, &assets);

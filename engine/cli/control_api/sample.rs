@@ -22,6 +22,16 @@ pub(crate) fn busy() -> Status {
         now_ns: 1_736_150_405_123_456_789,
         uptime_s: 93_784,
         state: TradingStateName::Reducing,
+        engines: vec![EngineStatus {
+            run: 7,
+            seq: 1_204_417,
+            now_ns: 1_736_150_405_123_456_789,
+            state: TradingStateName::Reducing,
+            strategies: vec![text("maker"), text("cross")],
+            n_open_orders: 2,
+            journal: JournalStatus { n_records: 5_216, n_durable: 5_209, failure: None },
+            tape: TapeStatus { n_events: 1_199_201, n_dropped: 12 },
+        }],
         accounts: vec![AccountStatus {
             name: text("main"),
             state: TradingStateName::Active,
@@ -113,18 +123,21 @@ pub(crate) fn busy() -> Status {
         ],
         limits: vec![LimitStatus {
             scope: text("strategy:maker"),
+            engine: None,
             limit: text("open_orders"),
             used: text("2"),
             max: text("20"),
         }],
         links: vec![LinkStatus {
             name: text("seeded"),
+            engine: None,
             is_up: true,
             failure: None,
             n_events: 1_199_201,
         }],
         rings: vec![RingStatus {
             name: text("market"),
+            engine: None,
             capacity: 65_536,
             depth_max: 311,
             n_full: 0,
@@ -186,5 +199,31 @@ pub(crate) fn two_accounts() -> Status {
         ..AccountStatus::default()
     });
     status.strategies[1].account = name;
+    status
+}
+
+/// The server with two accounts, each on an engine of its own.
+pub(crate) fn two_engines() -> Status {
+    let mut status = two_accounts();
+    let first = &mut status.engines[0];
+    first.strategies.truncate(1);
+    let second = EngineStatus {
+        run: 8,
+        seq: 100,
+        strategies: vec!["cross".to_owned()],
+        journal: JournalStatus { n_records: 12, n_durable: 10, failure: None },
+        ..EngineStatus::default()
+    };
+    status.engines.push(second);
+    status.seq += 100;
+    for (n, engine) in [(0, Some(1)), (1, Some(2))] {
+        let (ring, link) = (status.rings[0].clone(), status.links[0].clone());
+        status.rings.insert(n, RingStatus { engine, ..ring });
+        status.links.insert(n, LinkStatus { engine, ..link });
+        let limit = LimitStatus { scope: "engine".to_owned(), engine, ..status.limits[0].clone() };
+        status.limits.push(limit);
+    }
+    status.rings.truncate(2);
+    status.links.truncate(2);
     status
 }

@@ -1,7 +1,7 @@
 //! Which metrics a server has, and where in its status they come from.
 
 use super::page::{Kind, Page};
-use crate::control_api::{Status, TradingStateName};
+use crate::control_api::{EngineStatus, Status, TradingStateName};
 
 /// Returns the page of a server's status.
 pub(crate) fn page_of(status: &Status) -> String {
@@ -16,9 +16,10 @@ pub(crate) fn page_of(status: &Status) -> String {
 fn server(page: &mut Page, status: &Status) {
     page.family("build_info", Kind::Gauge, "Version and mode of the server; always 1.")
         .sample(&[("version", &status.version), ("mode", &status.mode)], 1);
-    page.single("run", Kind::Gauge, "Number of the run.", status.run);
+    each_engine(page, status, "run", Kind::Gauge, "Number of the run.", |own| own.run.into());
     page.single("uptime_seconds", Kind::Gauge, "Time since the start.", status.uptime_s);
-    page.single("events_total", Kind::Counter, "Events that the engine handled.", status.seq);
+    let help = "Events that the engine handled.";
+    each_engine(page, status, "events_total", Kind::Counter, help, |own| own.seq);
     let mut halted =
         page.family("halted", Kind::Gauge, "Whether a scope is halted: it sends no orders.");
     let is_halted = |state| u8::from(state == TradingStateName::Halted);
@@ -53,11 +54,13 @@ fn trading(page: &mut Page, status: &Status) {
     page.single("open_orders", Kind::Gauge, "Orders that work.", status.n_open_orders);
     let mut used = page.family("limit_used", Kind::Gauge, "How much of a limit is used.");
     for limit in &status.limits {
-        used.decimal(&[("scope", &limit.scope), ("limit", &limit.limit)], &limit.used);
+        let labels = [("scope", limit.scope.as_str()), ("limit", &limit.limit)];
+        used.decimal(&with_engine(&labels, engine_label(limit.engine).as_deref()), &limit.used);
     }
     let mut max = page.family("limit_max", Kind::Gauge, "The limit.");
     for limit in &status.limits {
-        max.decimal(&[("scope", &limit.scope), ("limit", &limit.limit)], &limit.max);
+        let labels = [("scope", limit.scope.as_str()), ("limit", &limit.limit)];
+        max.decimal(&with_engine(&labels, engine_label(limit.engine).as_deref()), &limit.max);
     }
     let mut live = page.family("book_live", Kind::Gauge, "Whether an instrument's book is whole.");
     for instrument in &status.instruments {
@@ -105,17 +108,23 @@ fn strategies(page: &mut Page, status: &Status) {
 fn plumbing(page: &mut Page, status: &Status) {
     let mut up = page.family("link_up", Kind::Gauge, "Whether a source of market data is up.");
     for link in &status.links {
-        up.sample(&[("link", &link.name)], u8::from(link.is_up));
+        let engine = engine_label(link.engine);
+        let labels = with_engine(&[("link", &link.name)], engine.as_deref());
+        up.sample(&labels, u8::from(link.is_up));
     }
     let mut events = page.family("link_events_total", Kind::Counter, "Events from a source.");
     for link in &status.links {
-        events.sample(&[("link", &link.name)], link.n_events);
+        let engine = engine_label(link.engine);
+        let labels = with_engine(&[("link", &link.name)], engine.as_deref());
+        events.sample(&labels, link.n_events);
     }
     let rings =
         |page: &mut Page, name, kind, help, value: fn(&crate::control_api::RingStatus) -> u64| {
             let mut family = page.family(name, kind, help);
             for ring in &status.rings {
-                family.sample(&[("ring", &ring.name)], value(ring));
+                let engine = engine_label(ring.engine);
+                let labels = with_engine(&[("ring", &ring.name)], engine.as_deref());
+                family.sample(&labels, value(ring));
             }
         };
     rings(page, "ring_capacity", Kind::Gauge, "Values that a ring holds.", |ring| ring.capacity);
@@ -126,15 +135,22 @@ fn plumbing(page: &mut Page, status: &Status) {
     rings(page, "ring_dropped_total", Kind::Counter, "Values dropped at a full ring.", |ring| {
         ring.n_dropped
     });
-    let journal = &status.journal;
-    let lag = journal.n_records.saturating_sub(journal.n_durable);
-    page.single("journal_records_total", Kind::Counter, "Records handed over.", journal.n_records);
-    page.single("journal_lag_records", Kind::Gauge, "Records not yet safe on the disk.", lag);
-    let failed = u8::from(journal.failure.is_some());
-    page.single("journal_failed", Kind::Gauge, "Whether nothing is recorded any more.", failed);
-    let tape = &status.tape;
-    page.single("tape_events_total", Kind::Counter, "Market events recorded.", tape.n_events);
-    page.single("tape_dropped_total", Kind::Counter, "Market events not recorded.", tape.n_dropped);
+    let mut each = |name, kind, help, value: fn(&EngineStatus) -> u64| {
+        each_engine(page, status, name, kind, help, value);
+    };
+    each("journal_records_total", Kind::Counter, "Records handed over.", |own| {
+        own.journal.n_records
+    });
+    each("journal_lag_records", Kind::Gauge, "Records not yet safe on the disk.", |own| {
+        own.journal.n_records.saturating_sub(own.journal.n_durable)
+    });
+    each("journal_failed", Kind::Gauge, "Whether nothing is recorded any more.", |own| {
+        own.journal.failure.is_some().into()
+    });
+    each("tape_events_total", Kind::Counter, "Market events recorded.", |own| own.tape.n_events);
+    each("tape_dropped_total", Kind::Counter, "Market events not recorded.", |own| {
+        own.tape.n_dropped
+    });
     let log = &status.log;
     page.single("log_dropped_total", Kind::Counter, "Lines of the log dropped.", log.n_dropped);
     page.single(
@@ -143,6 +159,35 @@ fn plumbing(page: &mut Page, status: &Status) {
         "Lines that could not be written.",
         log.n_failed,
     );
+}
+
+/// Writes a family with a sample of each engine: with a label `engine` where there are several, counted
+/// from 1, so that a sum over it is that of the server.
+fn each_engine(
+    page: &mut Page,
+    status: &Status,
+    name: &'static str,
+    kind: Kind,
+    help: &str,
+    value: fn(&EngineStatus) -> u64,
+) {
+    let has_several = status.engines.len() > 1;
+    let mut family = page.family(name, kind, help);
+    for (own, number) in status.engines.iter().zip(1..) {
+        let engine = engine_label(has_several.then_some(number));
+        family.sample(&with_engine(&[], engine.as_deref()), value(own));
+    }
+}
+
+fn engine_label(engine: Option<u32>) -> Option<String> {
+    engine.map(|number| number.to_string())
+}
+
+fn with_engine<'a>(
+    labels: &[(&'static str, &'a str)],
+    engine: Option<&'a str>,
+) -> Vec<(&'static str, &'a str)> {
+    labels.iter().copied().chain(engine.map(|engine| ("engine", engine))).collect()
 }
 
 /// Returns nanoseconds as seconds, exactly.
@@ -180,6 +225,24 @@ mod tests {
     }
 
     #[test]
+    fn engines_have_labels_where_there_are_several() {
+        let page = page_of(&sample::two_engines());
+        for line in [
+            "tercel_run{engine=\"1\"} 7",
+            "tercel_run{engine=\"2\"} 8",
+            "tercel_events_total{engine=\"2\"} 100",
+            "tercel_journal_lag_records{engine=\"2\"} 2",
+            "tercel_ring_depth_max{ring=\"market\",engine=\"2\"} 311",
+            "tercel_link_up{link=\"seeded\",engine=\"1\"} 1",
+            "tercel_limit_used{scope=\"engine\",limit=\"open_orders\",engine=\"2\"} 2",
+            "tercel_limit_used{scope=\"strategy:maker\",limit=\"open_orders\"} 2",
+            "tercel_equity{account=\"hedge\"} 5000",
+        ] {
+            assert!(page.lines().any(|have| have == line), "{line}\n{page}");
+        }
+    }
+
+    #[test]
     fn what_is_no_number_spoils_no_page() {
         let mut status = sample::busy();
         status.accounts[0].equity = "unknown".to_owned();
@@ -189,7 +252,11 @@ mod tests {
     /// The rules of the format, checked as a reader of it would.
     #[test]
     fn a_page_follows_the_format() {
-        let page = page_of(&sample::busy());
+        check_format(&page_of(&sample::busy()));
+        check_format(&page_of(&sample::two_engines()));
+    }
+
+    fn check_format(page: &str) {
         let mut families: BTreeMap<&str, &str> = BTreeMap::new();
         let mut samples = BTreeSet::new();
         let mut current = "";

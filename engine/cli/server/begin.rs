@@ -1,22 +1,20 @@
 //! What a run begins with: nothing, or what the run before it left.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::anyhow;
 use tercel_core::{
-    AccountConfig, AccountId, Engine, EngineConfig, Instrument, Nanos, OrderState, RiskLimits,
-    Scope, State, StrategyConfig, StrategyId,
+    AccountConfig, AccountId, Engine, EngineConfig, Instrument, InstrumentId, Nanos, OrderState,
+    RiskLimits, Scope, State, StrategyConfig, StrategyId,
 };
-use tercel_runtime::{Continued, Recovered, placeholder, recover};
-use tercel_store::journal::{Journal, JournalError, JournalOptions, JournalReader};
-use tercel_store::runs::{RunCatalog, RunFolder};
+use tercel_runtime::{Continued, DealError, Recovered, Shard, deal, placeholder};
 
 use crate::commands::backtest::with_fees;
 use crate::exit::{Blame, Failure, Outcome, input};
 use crate::server_config::feed::FeedKind;
 use crate::server_config::sections::Mode;
 use crate::server_config::{BoundStrategy, ServerFile};
+use crate::toml_file::Step;
 use crate::venue::VenueAccess;
 
 /// What comes from the configuration, bound to the feed.
@@ -58,6 +56,16 @@ impl Setup {
                 (feed.instruments, feed.assets, None)
             }
         };
+        Self::of(file, instruments, assets, access)
+    }
+
+    /// Brings a configuration together with the instruments of its feed.
+    pub(crate) fn of(
+        file: &ServerFile,
+        instruments: Vec<Instrument>,
+        assets: Vec<String>,
+        access: Option<Arc<VenueAccess>>,
+    ) -> Outcome<Self> {
         if instruments.is_empty() {
             return Err(input("the feed has no instrument"));
         }
@@ -74,8 +82,49 @@ impl Setup {
         })
     }
 
+    /// Deals the strategies to the engines that the configuration wants; their runs have no numbers yet.
+    pub(crate) fn deal(&self, file: &ServerFile) -> Outcome<Vec<Shard>> {
+        let run = &file.config.run;
+        let wrong = |key: &str, message: &str| {
+            file.source.wrong(&[Step::Key("run"), Step::Key(key)], message)
+        };
+        let symbol = |id: InstrumentId| self.instruments[id.index()].spec.symbol.as_str();
+        let dealt = deal(&self.config(), run.engines, run.deal.by());
+        let shards = dealt.map_err(|error| match &error {
+            DealError::Divided { name, one, other, n } => {
+                let message = format!(
+                    "strategy {name} trades {} and {}, which fall to different engines of {n}; set \
+                     deal = \"accounts\", give it symbols of one engine, or take fewer engines",
+                    symbol(*one),
+                    symbol(*other)
+                );
+                wrong("deal", &message)
+            }
+            DealError::TooSmall { limit: "position_qty", value, n } => {
+                let message = format!(
+                    "the limit position of {value} lots cannot be split into {n}: raise it to at \
+                     least {n} lots, take fewer engines, or set deal = \"instruments\""
+                );
+                wrong("engines", &message)
+            }
+            DealError::NoEngine | DealError::TooSmall { .. } | DealError::Runs { .. } => {
+                wrong("engines", &error.to_string())
+            }
+        })?;
+        if let Some(idle) = shards.iter().find(|shard| shard.strategies.is_empty()) {
+            let message = format!(
+                "engine {} of {} has no strategy, dealt by {}; take fewer engines, or another deal",
+                idle.index + 1,
+                shards.len(),
+                run.deal.as_str()
+            );
+            return Err(wrong("engines", &message));
+        }
+        Ok(shards)
+    }
+
     /// Returns what an engine with all of it is built from.
-    fn config(&self, run: u32) -> EngineConfig {
+    fn config(&self) -> EngineConfig {
         let strategies = self.strategies.iter().map(|own| StrategyConfig {
             name: own.name.clone(),
             account: own.account,
@@ -85,7 +134,7 @@ impl Setup {
             limits: own.limits.clone(),
         });
         EngineConfig {
-            run,
+            run: 0,
             assets: self.assets.clone(),
             instruments: self.instruments.clone(),
             accounts: self.accounts.clone(),
@@ -96,110 +145,34 @@ impl Setup {
             intents_per_call: self.intents_per_call,
         }
     }
+}
 
+impl Beginning {
     /// Returns the state of an engine that has never traded.
-    pub(crate) fn fresh(&self, run: u32) -> Outcome<Beginning> {
-        let nobody = self.strategies.iter().map(|_| placeholder()).collect();
-        let engine = Engine::new(&self.config(run), nobody).or_input()?;
-        let what = if self.accounts.len() == 1 { "account begins" } else { "accounts begin" };
-        let story = vec![format!("nothing came before: the {what} as configured")];
-        Ok(Beginning { state: engine.snapshot(), after: None, story })
+    pub(super) fn fresh(shard: &Shard) -> Outcome<Self> {
+        let config = &shard.config;
+        let nobody = config.strategies.iter().map(|_| placeholder()).collect();
+        let engine = Engine::new(config, nobody).or_input()?;
+        Ok(Self { state: engine.snapshot(), after: None, story: Vec::new() })
     }
 
     /// Returns the state that an earlier run left, with the limits of this configuration, whose shape
     /// has been checked.
-    pub(crate) fn continued(&self, recovered: Recovered, run: u32) -> Outcome<Beginning> {
+    pub(super) fn continued(recovered: Recovered, shard: &Shard) -> Outcome<Self> {
         let predecessor = recovered.run;
         let mut story = recovered_story(&recovered);
-        let config = self.config(run);
-        let strategies = (0..).map(StrategyId).zip(config.strategies);
-        let accounts = (0..).map(AccountId).zip(config.accounts);
+        let config = &shard.config;
+        let strategies = (0..).map(StrategyId).zip(&config.strategies);
+        let accounts = (0..).map(AccountId).zip(&config.accounts);
         let limits = strategies
-            .map(|(id, own)| (Scope::Strategy(id), own.limits))
-            .chain(accounts.map(|(id, own)| (Scope::Account(id), own.limits)))
-            .chain([(Scope::Engine, config.limits)]);
-        let Continued { mut state, at } = recovered.continued(run, limits).or_machine()?;
-        state.instruments.clone_from(&self.instruments);
+            .map(|(id, own)| (Scope::Strategy(id), own.limits.clone()))
+            .chain(accounts.map(|(id, own)| (Scope::Account(id), own.limits.clone())))
+            .chain([(Scope::Engine, config.limits.clone())]);
+        let Continued { mut state, at } = recovered.continued(config.run, limits).or_machine()?;
+        state.instruments.clone_from(&config.instruments);
         story.extend(describe(&state));
-        Ok(Beginning { state, after: Some((predecessor, at)), story })
+        Ok(Self { state, after: Some((predecessor, at)), story })
     }
-
-    /// Refuses a state that is about other instruments, accounts or strategies.
-    pub(super) fn check_shape(&self, recovered: &Recovered) -> Outcome<()> {
-        check_instruments(recovered, &self.instruments)?;
-        let state = recovered.recovery.state();
-        let then: Vec<_> = state.accounts.iter().map(|own| own.name.as_str()).collect();
-        let now: Vec<_> = self.accounts.iter().map(|own| own.name.as_str()).collect();
-        if then != now {
-            return Err(differs(recovered.run, "accounts", &then, &now));
-        }
-        let on = |name: &str, account: AccountId| format!("{name} on {}", then[account.index()]);
-        let (ours, theirs) = (&self.strategies, &state.strategies);
-        let then: Vec<_> = theirs.iter().map(|own| on(&own.name, own.account)).collect();
-        let now: Vec<_> = ours.iter().map(|own| on(&own.name, own.account)).collect();
-        if then != now {
-            return Err(differs(recovered.run, "strategies", &then, &now));
-        }
-        Ok(())
-    }
-}
-
-/// Refuses a state that is about other instruments.
-pub(crate) fn check_instruments(recovered: &Recovered, instruments: &[Instrument]) -> Outcome<()> {
-    let grid = |own: &Instrument| (own.spec.symbol.clone(), own.spec.tick, own.spec.lot);
-    let then: Vec<_> = recovered.recovery.state().instruments.iter().map(grid).collect();
-    let now: Vec<_> = instruments.iter().map(grid).collect();
-    if then == now { Ok(()) } else { Err(differs(recovered.run, "instruments", &then, &now)) }
-}
-
-fn differs<T: std::fmt::Debug>(run: u32, what: &str, then: &T, now: &T) -> Failure {
-    input(format!(
-        "run {run} had the {what} {then:?}, the configuration has {now:?}: its positions and orders \
-         would be lost; restore the configuration, or begin anew with --fresh"
-    ))
-}
-
-/// Opens the last run that began, seals it and reads what it left; `None` if there was none.
-pub(crate) fn predecessor(catalog: &RunCatalog, seal: bool) -> Outcome<Option<Recovered>> {
-    for folder in catalog.folders().or_machine()?.into_iter().rev() {
-        if !folder.journal().exists() {
-            continue;
-        }
-        let path = folder.journal();
-        let reader = match JournalReader::open(&path) {
-            Ok(reader) => reader,
-            // A run that was cut off while its journal was being made has done nothing.
-            Err(JournalError::NoRun { .. }) => continue,
-            Err(error) => return Err(unreadable(&folder, &error)),
-        };
-        let is_sealed = reader.is_sealed();
-        match recover(&reader) {
-            Ok(recovered) => {
-                drop(reader);
-                if seal && !is_sealed {
-                    seal_cut(&path, &recovered)?;
-                }
-                return Ok(Some(recovered));
-            }
-            Err(tercel_runtime::RecoverError::NeverBegan) => {}
-            Err(error) => return Err(unreadable(&folder, &error)),
-        }
-    }
-    Ok(None)
-}
-
-fn unreadable(folder: &RunFolder, error: &dyn std::fmt::Display) -> Failure {
-    input(format!(
-        "{}: {error}; look at it with `tercel verify {}`; to trade without what it knows, begin \
-         anew with --fresh",
-        folder.path.display(),
-        folder.number
-    ))
-}
-
-fn seal_cut(path: &Path, recovered: &Recovered) -> Outcome<()> {
-    let journal = Journal::open(path, JournalOptions::default()).or_machine()?;
-    recovered.seal(journal).or_machine()
 }
 
 /// Says how a run ended.

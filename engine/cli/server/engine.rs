@@ -1,13 +1,13 @@
-//! The engine's thread: everything that must stay on it is built there.
+//! The engines' threads: everything that must stay on one is built there.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tercel_core::{AccountId, Engine, Instrument, InstrumentId, Nanos, StrategyId};
 use tercel_runtime::{
-    BeginError, Clock, Control, Durable, Ending, EngineThread, EventLoop, Feed, FeedOptions,
-    JournalRecorder, LoopOptions, MarketSource, Overflow, PaperPort, Parts, Port, RecorderOptions,
-    ReplayClock, Version, begin_run, control, placeholder,
+    BeginError, Clock, Control, Durable, Ending, EventLoop, Feed, FeedOptions, JournalRecorder,
+    LoopOptions, MarketSource, Overflow, PaperPort, Parts, PinError, Port, RecorderOptions,
+    ReplayClock, Shard, Shards, StartLine, Starter, Version, begin_run, placeholder,
 };
 use tercel_sim::SimVenue;
 use tercel_store::Metadata;
@@ -16,11 +16,11 @@ use tercel_store::market_tape::{MarketTape, MarketTapeOptions};
 use tercel_store::runs::RunFolder;
 
 use super::begin::{Beginning, Setup, machine};
-use super::feed::ServerFeed;
+use super::feed::{ServerFeed, SourcesOver};
 use super::live::{self, Exchange};
 use super::notices::Notices;
 use super::scripts::Slot;
-use super::{Server, now, timing};
+use super::{EngineOf, Server, now, timing};
 use crate::exit::{Blame, Failure, Outcome};
 use crate::logging;
 use crate::server_config::ServerFile;
@@ -32,17 +32,94 @@ const COMMANDS: usize = 1_024;
 
 type Recorder = JournalRecorder<Option<MarketTape>>;
 
-/// Creates the run's files and starts the engine's thread.
+/// What one engine is started with.
+pub(super) struct Start {
+    pub(super) shard: Shard,
+    pub(super) beginning: Beginning,
+    pub(super) folder: RunFolder,
+    /// The instruments whose market it follows.
+    pub(super) followed: Vec<InstrumentId>,
+    /// The venue, where market data comes from one.
+    pub(super) exchange: Option<Exchange>,
+}
+
+/// Creates the runs' files and starts the engines' threads.
 pub(super) fn start(
     file: &ServerFile,
     setup: &Setup,
-    beginning: Beginning,
-    folder: &RunFolder,
+    starts: Vec<Start>,
     log: logging::Guard,
-    exchange: Option<Exchange>,
-) -> Outcome<(Arc<Server>, EngineThread<Outcome<Ending>>)> {
+) -> Outcome<(Arc<Server>, Shards<Outcome<Ending>>)> {
     let config = &file.config;
-    let options = config.journal.options();
+    let n_engines = starts.len();
+    let first = starts.first().ok_or_else(|| machine("there is no engine".to_owned()))?;
+    let accounts = first.beginning.state.accounts.iter().map(|own| own.name.clone()).collect();
+    let notices = Notices::default();
+    let is_over = SourcesOver::new(n_engines);
+    let (mut engines, mut slots, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+    for (start, starter) in starts.into_iter().zip(StartLine::places(n_engines)) {
+        let index = start.shard.index;
+        let versions = versions(setup, &start.shard);
+        slots.extend(slots_of(file, setup, &start.shard, &versions));
+        engines.push(EngineOf { run: start.folder.number, traded: start.shard.traded() });
+        let own_file = file.of_engine(index);
+        let body = Body {
+            recorder: recorder(&own_file, setup, &start.folder)?,
+            venue: SimVenue::new(
+                &setup.instruments,
+                crate::commands::backtest::venue_options(&config.venue)?,
+            )
+            .or_input()?,
+            instruments: setup.instruments.clone(),
+            assets: setup.assets.clone(),
+            exchange: start.exchange,
+            followed: start.followed,
+            is_over: is_over.clone(),
+            beginning: start.beginning,
+            versions,
+            intents_per_call: setup.intents_per_call,
+            notices: notices.of_engine((n_engines > 1).then_some(index)),
+            starter,
+            file: own_file,
+        };
+        let run = move |_: Shard, control, unpinned: Option<PinError>| {
+            if let Some(why) = unpinned {
+                tracing::warn!(%why, "the engine's thread has no core of its own");
+            }
+            body.run(control)
+        };
+        threads.push((start.shard, run));
+    }
+    slots.sort_by_key(|(id, _): &(StrategyId, Slot)| *id);
+    let cores: Vec<_> = match config.run.profile {
+        Profile::Pinned | Profile::Inline => {
+            (0..n_engines).filter_map(|index| config.run.of_engine(index).engine_core).collect()
+        }
+        Profile::Shared => Vec::new(),
+    };
+    let shards = Shards::spawn(threads, config.run.deal.by(), &cores, COMMANDS).or_machine()?;
+    let server = Arc::new(Server {
+        engines,
+        started: std::time::Instant::now(),
+        data: config.run.data.clone(),
+        shards: shards.handle().clone(),
+        notices,
+        instruments: setup.instruments.clone(),
+        accounts,
+        intents_per_call: setup.intents_per_call,
+        script: config.script.clone(),
+        shadow_events: config.reload.shadow_events,
+        slots: Mutex::new(slots.into_iter().map(|(_, slot)| slot).collect()),
+        feed_name: config.feed.kind.as_str().to_owned(),
+        log,
+        is_over: false.into(),
+    });
+    Ok((server, shards))
+}
+
+/// Creates a run's journal and tape.
+fn recorder(file: &ServerFile, setup: &Setup, folder: &RunFolder) -> Outcome<Recorder> {
+    let options = file.config.journal.options();
     let begin = RunStart {
         run: folder.number,
         at: now(),
@@ -53,55 +130,8 @@ pub(super) fn start(
     let journal = Journal::create(&path, begin, options).or_machine()?;
     let reopen = move || Journal::open(&path, options);
     let tape = tape(file, setup, folder)?;
-    let recorder = JournalRecorder::new(journal, reopen, tape, recorder_options(file))
-        .map_err(|failure| machine(failure.to_string()))?;
-    let versions = versions(setup);
-    let notices = Notices::default();
-    let (handle, control) = control(COMMANDS);
-    let server = Arc::new(Server {
-        run: folder.number,
-        started: std::time::Instant::now(),
-        data: config.run.data.clone(),
-        handle,
-        notices: notices.clone(),
-        instruments: setup.instruments.clone(),
-        accounts: beginning.state.accounts.iter().map(|own| own.name.clone()).collect(),
-        intents_per_call: setup.intents_per_call,
-        script: config.script.clone(),
-        shadow_events: config.reload.shadow_events,
-        slots: Mutex::new(slots(file, setup, &versions)),
-        feed_name: config.feed.kind.as_str().to_owned(),
-        log,
-        is_over: false.into(),
-    });
-    let body = Body {
-        file: file.clone(),
-        instruments: setup.instruments.clone(),
-        assets: setup.assets.clone(),
-        exchange,
-        venue: SimVenue::new(
-            &setup.instruments,
-            crate::commands::backtest::venue_options(&config.venue)?,
-        )
-        .or_input()?,
-        beginning,
-        versions,
-        intents_per_call: setup.intents_per_call,
-        recorder,
-        notices,
-    };
-    let core = match config.run.profile {
-        Profile::Pinned | Profile::Inline => config.run.engine_core,
-        Profile::Shared => None,
-    };
-    let thread = EngineThread::spawn(core, move |unpinned| {
-        if let Some(why) = unpinned {
-            tracing::warn!(%why, "the engine's thread has no core of its own");
-        }
-        body.run(control)
-    })
-    .or_machine()?;
-    Ok((server, thread))
+    JournalRecorder::new(journal, reopen, tape, recorder_options(file))
+        .map_err(|failure| machine(failure.to_string()))
 }
 
 fn tape(file: &ServerFile, setup: &Setup, folder: &RunFolder) -> Outcome<Option<MarketTape>> {
@@ -137,10 +167,12 @@ fn recorder_options(file: &ServerFile) -> RecorderOptions {
     }
 }
 
-fn versions(setup: &Setup) -> Vec<Version> {
+/// Returns the first versions of an engine's strategies, by their ids there.
+fn versions(setup: &Setup, shard: &Shard) -> Vec<Version> {
     let ids = (0..).map(StrategyId);
-    ids.zip(&setup.strategies)
-        .map(|(id, own)| {
+    ids.zip(&shard.strategies)
+        .map(|(id, whole)| {
+            let own = &setup.strategies[whole.index()];
             let instruments = own.instruments.iter().map(|instrument| instrument.id).collect();
             Version::of(id, own.script.clone(), own.params.clone(), instruments, own.seed)
                 .wrapped(timing::timed)
@@ -148,14 +180,17 @@ fn versions(setup: &Setup) -> Vec<Version> {
         .collect()
 }
 
-fn slots(file: &ServerFile, setup: &Setup, versions: &[Version]) -> Vec<Slot> {
-    let sections = &file.config.strategies;
-    sections
-        .iter()
-        .zip(&setup.strategies)
-        .zip(versions)
-        .map(|((section, own), version)| Slot {
+fn slots_of(
+    file: &ServerFile,
+    setup: &Setup,
+    shard: &Shard,
+    versions: &[Version],
+) -> Vec<(StrategyId, Slot)> {
+    let of_one = |(id, version): (&StrategyId, &Version)| {
+        let (section, own) = (&file.config.strategies[id.index()], &setup.strategies[id.index()]);
+        let slot = Slot {
             name: own.name.clone(),
+            engine: shard.index,
             path: section.script.clone(),
             symbols: section.symbols.clone(),
             seed: own.seed,
@@ -168,8 +203,10 @@ fn slots(file: &ServerFile, setup: &Setup, versions: &[Version]) -> Vec<Slot> {
             version: version.clone(),
             generation: 1,
             history: Vec::new(),
-        })
-        .collect()
+        };
+        (*id, slot)
+    };
+    shard.strategies.iter().zip(versions).map(of_one).collect()
 }
 
 /// What the engine's thread is given.
@@ -180,11 +217,15 @@ pub(super) struct Body {
     /// The venue, where market data comes from one, and the key of its account, where orders go there.
     pub(super) exchange: Option<Exchange>,
     venue: SimVenue,
+    /// The instruments whose market is followed.
+    followed: Vec<InstrumentId>,
+    is_over: SourcesOver,
     pub(super) beginning: Beginning,
     versions: Vec<Version>,
     intents_per_call: usize,
     recorder: Recorder,
     pub(super) notices: Notices,
+    starter: Starter,
 }
 
 impl Body {
@@ -204,8 +245,10 @@ impl Body {
             Pace::PerMille(speed) => ReplayClock::paced(speed),
             Pace::Max => ReplayClock::unpaced(),
         };
+        let (followed, is_over) = (self.followed.clone(), self.is_over.clone());
         if run.profile == Profile::Inline {
-            let source = ServerFeed::open(&self.file, after).map_err(|e| machine(e.to_string()))?;
+            let source = ServerFeed::open(&self.file, after, followed, is_over)
+                .map_err(|e| machine(e.to_string()))?;
             let (body, port) = self.on_paper();
             return body.run_loop(clock, port, source, control);
         }
@@ -216,8 +259,8 @@ impl Body {
             core: run.feed_core,
         };
         let file = self.file.clone();
-        let (feed, source) =
-            Feed::spawn(options, &control, move || ServerFeed::open(&file, after)).or_machine()?;
+        let open = move || ServerFeed::open(&file, after, followed, is_over);
+        let (feed, source) = Feed::spawn(options, &control, open).or_machine()?;
         let (body, port) = self.on_paper();
         let ending = body.run_loop(clock, port, source, control)?;
         if let Some(why) = feed.join() {
@@ -230,7 +273,15 @@ impl Body {
     pub(super) fn on_paper(self) -> (Loop, PaperPort) {
         let lost = lost_orders(&self.beginning);
         let Self {
-            file, mut venue, beginning, versions, intents_per_call, recorder, notices, ..
+            file,
+            mut venue,
+            beginning,
+            versions,
+            intents_per_call,
+            recorder,
+            notices,
+            starter,
+            ..
         } = self;
         // The venue of this process holds what the account does, or it would refuse to reduce it.
         for (account, id) in beginning.state.accounts.iter().zip((0..).map(AccountId)) {
@@ -241,13 +292,16 @@ impl Body {
             }
         }
         let port = PaperPort::new(venue).forgetting(lost);
-        (Loop { file, beginning, versions, intents_per_call, recorder, notices }, port)
+        let own = Loop { file, beginning, versions, intents_per_call, recorder, notices, starter };
+        (own, port)
     }
 
     /// Has another port.
     pub(super) fn elsewhere(self) -> Loop {
-        let Self { file, beginning, versions, intents_per_call, recorder, notices, .. } = self;
-        Loop { file, beginning, versions, intents_per_call, recorder, notices }
+        let Self {
+            file, beginning, versions, intents_per_call, recorder, notices, starter, ..
+        } = self;
+        Loop { file, beginning, versions, intents_per_call, recorder, notices, starter }
     }
 }
 
@@ -259,6 +313,7 @@ pub(super) struct Loop {
     intents_per_call: usize,
     recorder: Recorder,
     notices: Notices,
+    starter: Starter,
 }
 
 impl Loop {
@@ -269,7 +324,8 @@ impl Loop {
         source: S,
         control: Control,
     ) -> Outcome<Ending> {
-        let Self { file, beginning, versions, intents_per_call, mut recorder, notices } = self;
+        let Self { file, beginning, versions, intents_per_call, mut recorder, notices, starter } =
+            self;
         let at = began_at(&beginning);
         let nobody = beginning.state.strategies.iter().map(|_| placeholder()).collect();
         let mut engine = Engine::restore(beginning.state, nobody, intents_per_call).or_machine()?;
@@ -277,6 +333,9 @@ impl Loop {
             BeginError::Version(error) => Failure::Input(error.into()),
             BeginError::Record(failure) => machine(failure.to_string()),
         })?;
+        // What each of them begins with is durable before any of them does anything: a start that is cut
+        // off is done by all or by none.
+        starter.wait().or_machine()?;
         let config = &file.config;
         let options = LoopOptions {
             events_per_cycle: config.run.events_per_cycle,

@@ -38,10 +38,12 @@ pub(super) fn key(file: &ServerFile) -> Outcome<Option<Credentials>> {
     }
 }
 
-/// Brings together what a venue needs. For real money, shows the limits first.
+/// Brings together what a venue needs, for an engine that follows these instruments. For real money, shows
+/// the limits first.
 pub(super) fn prepare(
     file: &ServerFile,
     setup: &Setup,
+    followed: &[InstrumentId],
     key: Option<Credentials>,
 ) -> Outcome<Option<Exchange>> {
     let Some(access) = &setup.access else { return Ok(None) };
@@ -50,10 +52,12 @@ pub(super) fn prepare(
     if file.config.run.mode == Mode::Live {
         eprint!("{}", limits_text(file));
     }
+    let is_followed = |own: &&tercel_core::Instrument| followed.contains(&own.id);
+    let instruments: Vec<_> = setup.instruments.iter().filter(is_followed).cloned().collect();
     Ok(Some(Exchange {
         access: Arc::clone(access),
         listing: Listing::new(VenueId(0), &setup.instruments, &setup.assets),
-        topics: topics(section, &setup.instruments),
+        topics: topics(section, &instruments),
         account,
     }))
 }

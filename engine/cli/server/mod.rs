@@ -1,35 +1,40 @@
-//! The headless server: an engine on its thread, a journal, a tape, and those who look after them.
+//! The headless server: engines, each on its thread with a journal and a tape, and those who look after
+//! them. There is one engine unless the configuration wants several.
 //!
-//! Every start is a recovery: seal the run before, read what it left, begin a new run with that.
-//! `begin.rs` decides what a run begins with, `engine.rs` is the engine's thread, `scripts.rs` holds
-//! the versions of the strategies, `socket.rs` answers `tercel ctl`, `watch.rs` sees files change.
+//! Every start is a recovery: seal the runs before, read what they left, begin new runs with that.
+//! `predecessors.rs` finds what was left, `begin.rs` decides what a run begins with, `engine.rs` is an
+//! engine's thread, `endings.rs` says what it means that one ended, `scripts.rs` holds the versions of the
+//! strategies, `socket.rs` answers `tercel ctl`, `watch.rs` sees files change.
 
 pub(crate) mod begin;
+mod endings;
 mod engine;
 mod feed;
 mod live;
 mod notices;
+pub(crate) mod predecessors;
 mod scripts;
 mod socket;
 mod status;
 mod timing;
 mod watch;
+mod whole;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use tercel_core::{Instrument, Nanos};
-use tercel_runtime::{EndCause, Handle};
+use tercel_core::{Instrument, InstrumentId, Nanos};
+use tercel_runtime::{Ending, Shards, ShardsHandle};
 use tercel_script::{Language, Limits};
 use tercel_store::runs::RunCatalog;
 
-use self::begin::Setup;
+use self::begin::{Beginning, Setup};
 use self::notices::Notices;
 use self::scripts::Slot;
 use crate::config::ScriptSection;
-use crate::exit::{Answer, Blame, Outcome};
+use crate::exit::{Blame, Outcome};
 use crate::logging;
 use crate::metrics;
 use crate::server_config::ServerFile;
@@ -39,10 +44,11 @@ use crate::supervisor::Supervisor;
 
 /// What the server's threads share.
 pub(crate) struct Server {
-    pub(crate) run: u32,
+    /// The engines, at least one, by their indexes.
+    engines: Vec<EngineOf>,
     started: Instant,
     data: PathBuf,
-    handle: Handle,
+    shards: ShardsHandle,
     notices: Notices,
     instruments: Vec<Instrument>,
     /// Names of the accounts by their ids.
@@ -50,10 +56,20 @@ pub(crate) struct Server {
     intents_per_call: usize,
     script: ScriptSection,
     shadow_events: u64,
+    /// The strategies by their ids in the whole.
     slots: Mutex<Vec<Slot>>,
     feed_name: String,
     log: logging::Guard,
     is_over: AtomicBool,
+}
+
+/// What is known of one of a server's engines.
+#[derive(Debug)]
+struct EngineOf {
+    /// Number of the run that it records.
+    run: u32,
+    /// What its strategies traded when it started, ascending.
+    traded: Vec<InstrumentId>,
 }
 
 impl Server {
@@ -78,28 +94,46 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     let mut supervisor = Supervisor::new();
     supervisor.starting("reading scripts and feed", Duration::from_secs(120));
     // First: with a key that is not to be had nothing is asked of a venue and no run is made.
-    let key = live::key(file)?;
+    let mut key = live::key(file)?;
     let setup = Setup::read(file)?;
+    let shards = setup.deal(file)?;
     let data = &file.config.run.data;
     let catalog = RunCatalog::open(data);
     let lock = catalog.lock().or_input()?;
     supervisor.starting("recovering", Duration::from_secs(120));
     let begun = Instant::now();
-    let before = if fresh { None } else { begin::predecessor(&catalog, true)? };
-    if let Some(recovered) = &before {
-        setup.check_shape(recovered)?;
+    let before = if fresh { None } else { predecessors::predecessors(&catalog, true)? };
+    if let Some(before) = &before {
+        before.check(&shards, file.config.run.deal)?;
     }
-    let folder = catalog.next_run(&lock).or_machine()?;
-    let beginning = match before {
-        Some(recovered) => setup.continued(recovered, folder.number)?,
-        None => setup.fresh(folder.number)?,
-    };
-    tracing::info!(run = folder.number, ms = begun.elapsed().as_millis(), "recovered");
-    let story = beginning.story.clone();
-    let exchange = live::prepare(file, &setup, key)?;
+    let n_runs = u32::try_from(shards.len()).or_machine()?;
+    let folders = catalog.next_group(&lock, n_runs, file.config.run.deal.as_str()).or_machine()?;
+    let mut story = Vec::new();
+    if before.is_none() {
+        story.push("nothing came before: money is as configured".to_owned());
+    }
+    let mut before = before.map(|before| before.runs.into_iter());
+    let mut starts = Vec::new();
+    for (mut shard, folder) in shards.into_iter().zip(folders) {
+        shard.config.run = folder.number;
+        let beginning = match before.as_mut().and_then(Iterator::next) {
+            Some(recovered) => Beginning::continued(recovered, &shard)?,
+            None => Beginning::fresh(&shard)?,
+        };
+        story.extend(beginning.story.iter().cloned());
+        // The only engine follows them all.
+        let followed = match n_runs {
+            1 => setup.instruments.iter().map(|own| own.id).collect(),
+            _ => shard.instruments(),
+        };
+        let exchange = live::prepare(file, &setup, &followed, key.take())?;
+        starts.push(engine::Start { shard, beginning, folder, followed, exchange });
+    }
+    let runs = named(starts[0].folder.number, n_runs);
+    tracing::info!(%runs, ms = begun.elapsed().as_millis(), "recovered");
     let signals = Signals::catch()?;
     let listener = socket::listen(&file.config.control_socket())?;
-    let (server, engine) = engine::start(file, &setup, beginning, &folder, log, exchange)?;
+    let (server, mut shards) = engine::start(file, &setup, starts, log)?;
     for line in story {
         server.notices.tell(now(), "info", line);
     }
@@ -109,55 +143,62 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
         Listen::Loopback(address) => Some(serve_metrics(address, &server)?),
         Listen::Off => None,
     };
-    supervisor.ready(&format!("run {}", server.run));
+    supervisor.ready(&runs);
     let socket = file.config.control_socket();
-    eprintln!("run {} in {}; control socket {}", server.run, data.display(), socket.display());
+    eprintln!("{runs} in {}; control socket {}", data.display(), socket.display());
     if let Some(metrics) = &metrics {
         eprintln!("metrics at http://{}/metrics", metrics.address());
     }
+    let endings = watch_engines(&server, &mut shards, &signals, &mut supervisor, &runs);
+    server.is_over.store(true, Ordering::Release);
+    // Somebody else may have replaced it; then it is theirs.
+    let _ = std::fs::remove_file(&socket);
+    endings::judge(&server, endings)
+}
+
+/// Names the runs of a start.
+fn named(first: u32, n: u32) -> String {
+    match n {
+        1 => format!("run {first}"),
+        _ => format!("runs {first} to {}", first.saturating_add(n - 1)),
+    }
+}
+
+/// Waits for all engines to end, and stops them when somebody asks or one of them fails. Returns what
+/// they ended with, in the order in which they did.
+fn watch_engines(
+    server: &Server,
+    shards: &mut Shards<Outcome<Ending>>,
+    signals: &Signals,
+    supervisor: &mut Supervisor,
+    runs: &str,
+) -> Vec<(usize, Outcome<Ending>)> {
     let (mut asked_to_stop, mut asked_at) = (false, Instant::now());
-    while !engine.is_finished() {
+    let mut endings = Vec::new();
+    while shards.n_left() > 0 {
+        let ended = shards.take_ended();
+        if ended.iter().any(|(_, ended)| endings::is_failure(ended)) {
+            // Its strategies were to trade beside the others'; what is left is for a person to judge.
+            server.shards.stop();
+        }
+        endings.extend(ended);
         if signals.is_stopping() && !asked_to_stop {
             asked_to_stop = true;
             supervisor.stopping("asked to stop");
-            server.handle.stop();
+            server.shards.stop();
         }
         if asked_at.elapsed() >= supervisor.interval() {
             asked_at = Instant::now();
-            if let Some(status) = server.handle.status(supervisor.interval()) {
+            let status = server.shards.status(supervisor.interval());
+            if status.engines.iter().all(Option::is_some) {
                 supervisor.alive(Instant::now());
-                supervisor.status(&format!(
-                    "run {}, event {}, {:?}",
-                    server.run, status.seq.0, status.state
-                ));
+                let n_events: u64 = status.engines.iter().flatten().map(|own| own.seq.0).sum();
+                supervisor.status(&format!("{runs}, event {n_events}, {:?}", status.state));
             }
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    let ended = engine.join();
-    server.is_over.store(true, Ordering::Release);
-    // Somebody else may have replaced it; then it is theirs.
-    let _ = std::fs::remove_file(&socket);
-    let ending = ended?;
-    let text = format!(
-        "run {} {}: {} market events, {} reports, {} requests",
-        server.run,
-        ending.cause,
-        ending.summary.n_events,
-        ending.summary.n_reports,
-        ending.summary.n_requests
-    );
-    server.notices.tell(now(), "info", text.clone());
-    eprintln!("{text}");
-    if let Some(failure) = ending.record_failure {
-        return Err(begin::machine(format!("the end of the run is not recorded: {failure}")));
-    }
-    match ending.cause {
-        EndCause::Stopped | EndCause::SourceEnded => Ok(Answer::Good),
-        EndCause::SourceFailed(failure) => {
-            Err(begin::machine(format!("the feed failed: {failure}")))
-        }
-    }
+    endings
 }
 
 fn serve_metrics(
@@ -165,7 +206,7 @@ fn serve_metrics(
     server: &Arc<Server>,
 ) -> Outcome<metrics::endpoint::Endpoint> {
     let own = Arc::clone(server);
-    let source = move || own.status().map(|status| metrics::status::page_of(&status));
+    let source = move || own.status().ok().map(|status| metrics::status::page_of(&status));
     metrics::endpoint::Endpoint::start(address, Arc::new(source))
 }
 

@@ -14,9 +14,14 @@ use tercel_sim::Observer;
 
 use crate::control_api::NoticeStatus;
 
-/// The last notices, shared between the engine's thread and those that show them.
+/// The last notices, shared between the engines' threads and those that show them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notices(Arc<Shared>);
+pub(crate) struct Notices {
+    shared: Arc<Shared>,
+    /// What comes before notices that do not name a strategy: which engine they are of, if there are
+    /// several.
+    engine: String,
+}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -31,8 +36,8 @@ struct Last {
     notices: VecDeque<NoticeStatus>,
     /// What was told of the venue's account.
     account: AccountNews,
-    /// What stopped each strategy last.
-    faults: BTreeMap<StrategyId, String>,
+    /// What stopped each strategy last, by their names.
+    faults: BTreeMap<String, String>,
 }
 
 /// What was told of a venue's account since it was last asked for.
@@ -50,6 +55,12 @@ pub(crate) struct AccountNews {
 const N_KEPT: usize = 512;
 
 impl Notices {
+    /// Returns where one of several engines tells its own, by its index; the only one has none.
+    pub(crate) fn of_engine(&self, index: Option<usize>) -> Self {
+        let engine = index.map_or_else(String::new, |index| format!("engine {}: ", index + 1));
+        Self { shared: Arc::clone(&self.shared), engine }
+    }
+
     /// Adds a notice and writes it to the log.
     pub(crate) fn tell(&self, at: Nanos, level: &'static str, text: String) {
         match level {
@@ -64,7 +75,7 @@ impl Notices {
         }
         last.notices.push_back(NoticeStatus { at_ns: at.0, level: level.to_owned(), text });
         drop(last);
-        self.0.news.notify_all();
+        self.shared.news.notify_all();
     }
 
     /// Adds a notice of the venue's account. `difference` says whether it tells of one; `compared`, how
@@ -105,7 +116,8 @@ impl Notices {
             if left.is_zero() {
                 return None;
             }
-            last = self.0.news.wait_timeout(last, left).unwrap_or_else(PoisonError::into_inner).0;
+            last =
+                self.shared.news.wait_timeout(last, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         Some(last.account.clone())
     }
@@ -117,15 +129,16 @@ impl Notices {
     }
 
     /// Returns what stopped a strategy last.
-    pub(crate) fn fault(&self, strategy: StrategyId) -> Option<String> {
-        self.lock().faults.get(&strategy).cloned()
+    pub(crate) fn fault(&self, strategy: &str) -> Option<String> {
+        self.lock().faults.get(strategy).cloned()
     }
 
     /// Returns the notices after the first `n_seen`, and how many there are now; waits for one.
     pub(crate) fn after(&self, n_seen: u64, wait: Duration) -> (Vec<NoticeStatus>, u64) {
         let mut last = self.lock();
         if last.n <= n_seen {
-            last = self.0.news.wait_timeout(last, wait).unwrap_or_else(PoisonError::into_inner).0;
+            last =
+                self.shared.news.wait_timeout(last, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
         let n_new = usize::try_from(last.n.saturating_sub(n_seen)).unwrap_or(usize::MAX);
         let skip = last.notices.len().saturating_sub(n_new);
@@ -133,17 +146,18 @@ impl Notices {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Last> {
-        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn notice(&self, at: Nanos, notice: &Notice, engine: &Engine) {
         let name = |id: &StrategyId| {
             engine.state().strategies.get(id.index()).map_or("?", |own| own.name.as_str())
         };
+        let prefix = &self.engine;
         let (level, text) = match notice {
             Notice::Log { strategy, text } => ("info", format!("{}: {text}", name(strategy))),
             Notice::Fault { strategy, fault } => {
-                self.lock().faults.insert(*strategy, fault.to_string());
+                self.lock().faults.insert(name(strategy).to_owned(), fault.to_string());
                 ("error", format!("{} is stopped: {fault}", name(strategy)))
             }
             Notice::RiskReject { strategy, order, reason } => {
@@ -152,17 +166,17 @@ impl Notices {
             Notice::BookStale { instrument, cause } => {
                 let symbol = engine.state().instruments.get(instrument.index());
                 let symbol = symbol.map_or("?", |own| own.spec.symbol.as_str());
-                ("warn", format!("the book of {symbol} is stale: {cause:?}"))
+                ("warn", format!("{prefix}the book of {symbol} is stale: {cause:?}"))
             }
             Notice::State { scope, state, cause } => {
-                ("warn", switched(*scope, *state, *cause, engine.state()))
+                ("warn", format!("{prefix}{}", switched(*scope, *state, *cause, engine.state())))
             }
             Notice::Funding { instrument, rate_e12, mark } => {
                 let instrument = engine.state().instruments.get(instrument.index());
                 let Some(instrument) = instrument else { return };
                 let rate = Decimal::from_i128_with_scale(i128::from(*rate_e12), 12).normalize();
                 let (symbol, mark) = (&instrument.spec.symbol, instrument.price_decimal(*mark));
-                ("info", format!("funding of {symbol}: {rate} at {mark}"))
+                ("info", format!("{prefix}funding of {symbol}: {rate} at {mark}"))
             }
             Notice::ReportRefused { order, cause } => match cause {
                 // What was under way while an order ended, or was told before: an ordinary day has
@@ -177,7 +191,7 @@ impl Notices {
                 ReportRefusal::UnknownOrder
                 | ReportRefusal::Overfill
                 | ReportRefusal::Malformed => {
-                    ("warn", format!("a report on order {order} was refused: {cause:?}"))
+                    ("warn", format!("{prefix}a report on order {order} was refused: {cause:?}"))
                 }
             },
             // Drawn for reports.

@@ -7,10 +7,10 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use tercel_core::{Command, Effect, Engine, Event, InstrumentId, Notice, Seq, StrategyId, Value};
-use tercel_runtime::{Directive, Load, LoadReport, Loaded, Version, placeholder};
+use tercel_runtime::{Directive, Handle, Load, LoadReport, Loaded, Version, placeholder};
 use tercel_script::{Language, Script};
 use tercel_store::journal::{JournalReader, Record};
-use tercel_store::runs::RunCatalog;
+use tercel_store::runs::{RunCatalog, RunFolder};
 
 use super::{Server, hex, timing};
 
@@ -18,6 +18,8 @@ use super::{Server, hex, timing};
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) name: String,
+    /// Which engine it is on; its version has the id that it has there.
+    pub(crate) engine: usize,
     pub(crate) path: PathBuf,
     pub(crate) symbols: Vec<String>,
     pub(crate) seed: u64,
@@ -41,7 +43,7 @@ impl Server {
         shadow: u64,
         force: bool,
     ) -> Result<Option<String>, String> {
-        let (version, old_hash) = {
+        let (version, old_hash, engine) = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             let slot = slots.get(n).ok_or("there is no such strategy")?;
             let language = Language::of(&slot.path).ok_or("the script's name tells no language")?;
@@ -64,8 +66,9 @@ impl Server {
                 slot.seed,
             )
             .map_err(|error| error.to_string())?;
-            (version, *slot.version.hash())
+            (version, *slot.version.hash(), slot.engine)
         };
+        self.check_engine(engine, &version)?;
         if *version.hash() == old_hash && !force {
             return Ok(None);
         }
@@ -74,25 +77,48 @@ impl Server {
 
     /// Goes back to a version that was loaded before, in this run or an earlier one.
     pub(super) fn roll_back(&self, n: usize, hash: &str) -> Result<String, String> {
-        let (strategy, name, known) = {
+        let (strategy, engine, name, known) = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             let slot = slots.get(n).ok_or("there is no such strategy")?;
             let known = slot.history.iter().rev().find(|own| hex(own.hash()).starts_with(hash));
-            (slot.version.strategy(), slot.name.clone(), known.cloned())
+            (slot.version.strategy(), slot.engine, slot.name.clone(), known.cloned())
         };
         let version = match known {
             Some(version) => version,
-            None => self.recorded(strategy, hash).ok_or_else(|| {
+            None => self.recorded(engine, strategy, hash).ok_or_else(|| {
                 format!("{name} never had a version {hash}; see `tercel ctl status`")
             })?,
         };
+        self.check_engine(engine, &version)?;
         self.load(n, &version.wrapped(timing::timed), 0)
     }
 
-    /// Looks for a version in the journals of earlier runs, newest first.
-    fn recorded(&self, strategy: StrategyId, hash: &str) -> Option<Version> {
+    /// Refuses a version that trades what its engine, one of several, was not dealt: it may not follow the
+    /// market, and another engine may trade it.
+    fn check_engine(&self, engine: usize, version: &Version) -> Result<(), String> {
+        let traded = &self.engines[engine].traded;
+        let foreign = version.instruments().iter().find(|id| !traded.contains(id));
+        match foreign.filter(|_| self.engines.len() > 1) {
+            None => Ok(()),
+            Some(id) => Err(format!(
+                "it trades {}, which engine {} did not when it started; restart the server to deal anew",
+                self.instruments[id.index()].spec.symbol,
+                engine + 1
+            )),
+        }
+    }
+
+    /// Looks for a version in the journals of the engine's earlier runs, newest first.
+    fn recorded(&self, engine: usize, strategy: StrategyId, hash: &str) -> Option<Version> {
         let folders = RunCatalog::open(&self.data).folders().ok()?;
-        for folder in folders.iter().rev().filter(|folder| folder.number != self.run) {
+        let is_own = |folder: &RunFolder| {
+            folder.number < self.engines[0].run
+                && folder.group().is_ok_and(|group| {
+                    group.n as usize == self.engines.len()
+                        && group.index_of(folder.number) as usize == engine
+                })
+        };
+        for folder in folders.iter().rev().filter(|folder| is_own(folder)) {
             let Ok(reader) = JournalReader::open(&folder.journal()) else { continue };
             let Ok(records) = reader.records() else { continue };
             let mut found: Option<Loaded> = None;
@@ -117,10 +143,11 @@ impl Server {
 
     /// Tries a version on a copy of the engine, then lets it take over.
     fn load(&self, n: usize, version: &Version, shadow: u64) -> Result<String, String> {
-        self.dry_run(version)?;
+        let engine = self.engine_of(n)?;
+        dry_run(&engine, version, self.intents_per_call)?;
         let (answer, answered) = sync_channel(1);
         let load = Load { version: version.clone(), shadow, answer };
-        self.handle.direct(Directive::Load(Box::new(load))).map_err(|e| e.to_string())?;
+        engine.direct(Directive::Load(Box::new(load))).map_err(|e| e.to_string())?;
         let wait = if shadow > 0 { Duration::from_secs(24 * 3_600) } else { LOAD_WAIT };
         let report = answered
             .recv_timeout(wait)
@@ -133,34 +160,11 @@ impl Server {
         Ok(told(&slot.name, slot.generation, version, &report))
     }
 
-    /// Lets a version take over in a copy of the engine that sends nothing, on this thread.
-    fn dry_run(&self, version: &Version) -> Result<(), String> {
-        let (state, now) = self.handle.snapshot(LOAD_WAIT).map_err(|e| e.to_string())?;
-        let id = version.strategy();
-        let own = &state.strategies[id.index()];
-        let is_kept = |instrument: &InstrumentId| version.instruments().contains(instrument);
-        if let Some(gone) = own.instruments.iter().find(|instrument| !is_kept(instrument)) {
-            let is_held = !own.scope.positions[gone.index()].qty.is_zero();
-            let is_working = state.orders.working(*gone).any(|order| order.strategy == id);
-            if is_held || is_working {
-                let symbol = &state.instruments[gone.index()].spec.symbol;
-                return Err(format!(
-                    "the new version does not trade {symbol}, where the strategy has a position or \
-                     orders: flatten it first"
-                ));
-            }
-        }
-        let nobody = state.strategies.iter().map(|_| placeholder()).collect();
-        let mut engine =
-            Engine::restore(state, nobody, self.intents_per_call).map_err(|e| e.to_string())?;
-        version.take_over(&mut engine, true).map_err(|e| e.to_string())?;
-        let mut effects = Engine::effects();
-        engine.handle(Seq(1), now, &Event::Command(Command::Start(id)), &mut effects);
-        let fault = effects.as_slice().iter().find_map(|effect| match effect {
-            Effect::Notice(Notice::Fault { fault, .. }) => Some(fault.to_string()),
-            _ => None,
-        });
-        fault.map_or(Ok(()), |fault| Err(format!("its first call fails: {fault}")))
+    /// Returns the engine that a strategy is on.
+    fn engine_of(&self, n: usize) -> Result<Handle, String> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.get(n).ok_or("there is no such strategy")?;
+        Ok(self.shards.engines()[slot.engine].clone())
     }
 
     /// Changes parameters of a running strategy, between two events and without a reload.
@@ -183,7 +187,7 @@ impl Server {
             values.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect(),
         );
         slot.version.set_params(&values).map_err(|error| error.to_string())?;
-        self.handle.send(command).map_err(|error| error.to_string())?;
+        self.shards.engines()[slot.engine].send(command).map_err(|error| error.to_string())?;
         for (name, value) in values {
             slot.overrides.retain(|(own, _)| *own != name);
             slot.overrides.push((name, value));
@@ -219,6 +223,35 @@ impl Server {
             }
         }
     }
+}
+
+/// Lets a version take over in a copy of the engine that sends nothing, on this thread.
+fn dry_run(engine: &Handle, version: &Version, intents_per_call: usize) -> Result<(), String> {
+    let (state, now) = engine.snapshot(LOAD_WAIT).map_err(|e| e.to_string())?;
+    let id = version.strategy();
+    let own = &state.strategies[id.index()];
+    let is_kept = |instrument: &InstrumentId| version.instruments().contains(instrument);
+    if let Some(gone) = own.instruments.iter().find(|instrument| !is_kept(instrument)) {
+        let is_held = !own.scope.positions[gone.index()].qty.is_zero();
+        let is_working = state.orders.working(*gone).any(|order| order.strategy == id);
+        if is_held || is_working {
+            let symbol = &state.instruments[gone.index()].spec.symbol;
+            return Err(format!(
+                "the new version does not trade {symbol}, where the strategy has a position or \
+                 orders: flatten it first"
+            ));
+        }
+    }
+    let nobody = state.strategies.iter().map(|_| placeholder()).collect();
+    let mut engine = Engine::restore(state, nobody, intents_per_call).map_err(|e| e.to_string())?;
+    version.take_over(&mut engine, true).map_err(|e| e.to_string())?;
+    let mut effects = Engine::effects();
+    engine.handle(Seq(1), now, &Event::Command(Command::Start(id)), &mut effects);
+    let fault = effects.as_slice().iter().find_map(|effect| match effect {
+        Effect::Notice(Notice::Fault { fault, .. }) => Some(fault.to_string()),
+        _ => None,
+    });
+    fault.map_or(Ok(()), |fault| Err(format!("its first call fails: {fault}")))
 }
 
 fn told(name: &str, generation: u64, version: &Version, report: &LoadReport) -> String {

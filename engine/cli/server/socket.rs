@@ -6,11 +6,11 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tercel_core::{AccountId, Command, Scope, StrategyId};
-use tercel_runtime::Directive;
+use tercel_runtime::{Directive, Handle};
 
 use super::Server;
 use crate::control_api::{Answer, Comparison, Request, ScopeName};
@@ -111,8 +111,7 @@ impl Server {
         let done = |text: String| Ok(json!(text));
         match request {
             Request::Status => {
-                let status = self.status().ok_or("the engine does not answer")?;
-                serde_json::to_value(status).map_err(|error| error.to_string())
+                serde_json::to_value(self.status()?).map_err(|error| error.to_string())
             }
             Request::Pause(scope) => self.command(&scope, Command::Reduce),
             Request::Resume(scope) => self.command(&scope, Command::Resume),
@@ -130,7 +129,7 @@ impl Server {
             }
             Request::Reconcile => self.reconcile(),
             Request::Stop => {
-                self.handle.stop();
+                self.shards.stop();
                 Ok(Value::Null)
             }
             // Answered by a stream.
@@ -140,17 +139,22 @@ impl Server {
 
     fn command(&self, scope: &ScopeName, make: fn(Scope) -> Command) -> Result<Value, String> {
         let scope = self.scope(&scope.scope)?;
-        self.handle.send(make(scope)).map_err(|error| error.to_string())?;
+        self.shards.send(&make(scope)).map_err(|error| error.to_string())?;
         // What came before it in the queue is done when this is answered.
-        self.handle.status(STATUS_WAIT).ok_or("the engine does not answer")?;
-        Ok(Value::Null)
+        let status = self.shards.status(STATUS_WAIT);
+        match status.engines.iter().position(Option::is_none) {
+            None => Ok(Value::Null),
+            Some(index) => Err(self.silent(index)),
+        }
     }
 
     /// Has the venue's books compared with ours now, and waits for what comes out.
     fn reconcile(&self) -> Result<Value, String> {
         let (sender, receiver) = sync_channel(1);
         self.notices.forget_account();
-        self.handle.direct(Directive::Reconcile(sender)).map_err(|error| error.to_string())?;
+        // Several engines trade on paper only, where there is nothing to compare with.
+        let engine = &self.shards.engines()[0];
+        engine.direct(Directive::Reconcile(sender)).map_err(|error| error.to_string())?;
         let begun = receiver.recv_timeout(STATUS_WAIT).map_err(|_| "the engine does not answer")?;
         if !begun {
             return Err("there is no account at a venue, or it is not connected".to_owned());
@@ -196,9 +200,24 @@ impl Server {
         })
     }
 
-    /// Returns how everything stands, if the engine answers.
-    pub(super) fn status(self: &Arc<Self>) -> Option<crate::control_api::Status> {
-        let own = Arc::clone(self);
-        self.handle.inspect(STATUS_WAIT, move |engine, status| own.status_of(engine, status)).ok()
+    /// Returns how everything stands, if all engines answer: a sum over some would mislead.
+    pub(super) fn status(self: &Arc<Self>) -> Result<crate::control_api::Status, String> {
+        let until = Instant::now() + STATUS_WAIT;
+        let view = |(index, handle): (usize, &Handle)| {
+            let own = Arc::clone(self);
+            let left = until.saturating_duration_since(Instant::now());
+            handle
+                .inspect(left, move |engine, status| own.view_of(index, engine, status))
+                .map_err(|_| self.silent(index))
+        };
+        let views = self.shards.engines().iter().enumerate().map(view);
+        Ok(self.status_of(views.collect::<Result<_, _>>()?))
+    }
+
+    fn silent(&self, index: usize) -> String {
+        match self.engines.len() {
+            1 => "the engine does not answer".to_owned(),
+            _ => format!("engine {} does not answer", index + 1),
+        }
     }
 }

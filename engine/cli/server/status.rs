@@ -7,78 +7,110 @@ use tercel_core::{
 };
 
 use super::Server;
+use super::whole::{self, AccountView, EngineView};
 use crate::control_api::{
-    AccountStatus, BalanceStatus, HookStatus, InstrumentStatus, JournalStatus, LevelStatus,
-    LimitStatus, LinkStatus, LogStatus, OrderStatus, PositionStatus, RingStatus, Status,
-    StrategyStatus, TapeStatus, TradeStatus, TradingStateName,
+    EngineStatus, HookStatus, InstrumentStatus, JournalStatus, LevelStatus, LimitStatus,
+    LinkStatus, LogStatus, OrderStatus, PositionStatus, RingStatus, Status, StrategyStatus,
+    TapeStatus, TradeStatus, TradingStateName,
 };
 
 /// Orders that are shown.
-const N_ORDERS: usize = 200;
+pub(super) const N_ORDERS: usize = 200;
 /// Levels of a book that are shown.
 const N_LEVELS: usize = 10;
 
 impl Server {
-    /// Returns what the engine's thread knows, made there.
-    pub(super) fn status_of(&self, engine: &Engine, own: &tercel_runtime::Status) -> Status {
+    /// Returns what one engine's thread knows, made there.
+    pub(super) fn view_of(
+        &self,
+        index: usize,
+        engine: &Engine,
+        own: &tercel_runtime::Status,
+    ) -> EngineView {
         let state = engine.state();
+        let number = self.number_of(index);
         let mut orders: Vec<_> = state.orders.all_working().collect();
         orders.sort_unstable_by_key(|order| order.id);
-        Status {
-            run: self.run,
-            mode: "paper".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            seq: own.seq.0,
-            now_ns: own.now.0,
-            uptime_s: self.started.elapsed().as_secs(),
-            state: name_of(state.scope.state),
+        EngineView {
+            state: state.scope.state,
             accounts: accounts(engine),
+            own: EngineStatus {
+                run: self.engines[index].run,
+                seq: own.seq.0,
+                now_ns: own.now.0,
+                state: name_of(state.scope.state),
+                strategies: state.strategies.iter().map(|own| own.name.clone()).collect(),
+                n_open_orders: orders.len() as u64,
+                journal: JournalStatus {
+                    n_records: own.recording.n_records,
+                    n_durable: own.recording.n_durable,
+                    failure: own.record_failure.clone(),
+                },
+                tape: TapeStatus { n_events: own.n_market, n_dropped: own.recording.n_untaped },
+            },
             instruments: instruments(engine),
             positions: positions(engine),
-            n_open_orders: orders.len() as u64,
             orders: orders
                 .into_iter()
                 .take(N_ORDERS)
                 .map(|order| order_status(engine, order, own.now.0))
                 .collect(),
-            strategies: self.strategies(engine),
-            limits: limits(engine),
-            links: vec![LinkStatus {
+            strategies: self.strategies(index, engine),
+            limits: self.limits(index, engine),
+            link: LinkStatus {
                 name: self.feed_name.clone(),
+                engine: number,
                 is_up: own.source_failure.is_none(),
                 failure: own.source_failure.clone(),
                 n_events: own.n_market,
-            }],
+            },
             rings: own
                 .rings
                 .iter()
                 .map(|ring| RingStatus {
                     name: "market".to_owned(),
+                    engine: number,
                     capacity: ring.capacity as u64,
                     depth_max: ring.depth_max,
                     n_full: ring.n_full,
                     n_dropped: ring.n_dropped,
                 })
                 .collect(),
-            journal: JournalStatus {
-                n_records: own.recording.n_records,
-                n_durable: own.recording.n_durable,
-                failure: own.record_failure.clone(),
-            },
-            tape: TapeStatus { n_events: own.n_market, n_dropped: own.recording.n_untaped },
-            log: LogStatus { n_dropped: self.log.n_dropped(), n_failed: self.log.n_failed() },
             hooks: hooks(engine),
-            notices: self.notices.last(50),
         }
     }
 
-    fn strategies(&self, engine: &Engine) -> Vec<StrategyStatus> {
+    /// Returns an engine's number as people count, where there are several.
+    fn number_of(&self, index: usize) -> Option<u32> {
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        (self.engines.len() > 1).then_some(number)
+    }
+
+    /// Puts together what all engines' threads know.
+    pub(super) fn status_of(&self, views: Vec<EngineView>) -> Status {
+        let mut status = Status {
+            run: self.engines[0].run,
+            mode: "paper".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: self.started.elapsed().as_secs(),
+            log: LogStatus { n_dropped: self.log.n_dropped(), n_failed: self.log.n_failed() },
+            notices: self.notices.last(50),
+            ..Status::default()
+        };
+        whole::put_together(views, &mut status);
+        let slots = self.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let place = |own: &StrategyStatus| slots.iter().position(|slot| slot.name == own.name);
+        status.strategies.sort_by_key(place);
+        status
+    }
+
+    fn strategies(&self, index: usize, engine: &Engine) -> Vec<StrategyStatus> {
         let state = engine.state();
         let slots = self.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         state
             .strategies
             .iter()
-            .zip(slots.iter())
+            .zip(slots.iter().filter(|slot| slot.engine == index))
             .map(|(own, slot)| StrategyStatus {
                 name: own.name.clone(),
                 account: state.accounts[own.account.index()].name.clone(),
@@ -87,18 +119,33 @@ impl Server {
                 generation: slot.generation,
                 state: name_of(own.scope.state),
                 is_running: own.is_running,
-                fault: (!own.is_running)
-                    .then(|| self.notices.fault(slot.version.strategy()))
-                    .flatten(),
+                fault: (!own.is_running).then(|| self.notices.fault(&own.name)).flatten(),
                 pnl: money(own.scope.pnl(&state.instruments, &state.markets)),
                 orders_today: u64::from(own.scope.today.orders),
                 fills_today: u64::from(own.scope.today.fills),
             })
             .collect()
     }
+
+    /// Returns an engine's limits: its share of those that are split.
+    fn limits(&self, index: usize, engine: &Engine) -> Vec<LimitStatus> {
+        let state = engine.state();
+        let number = self.number_of(index);
+        let mut all = Vec::new();
+        for own in &state.strategies {
+            limits_of(&format!("strategy:{}", own.name), None, &own.scope, engine, &mut all);
+        }
+        for (own, id) in state.accounts.iter().zip((0..).map(AccountId)) {
+            if self.shards.has_account(index, id) {
+                limits_of(&format!("account:{}", own.name), number, &own.scope, engine, &mut all);
+            }
+        }
+        limits_of("engine", number, &state.scope, engine, &mut all);
+        all
+    }
 }
 
-const fn name_of(state: TradingState) -> TradingStateName {
+pub(super) const fn name_of(state: TradingState) -> TradingStateName {
     match state {
         TradingState::Active => TradingStateName::Active,
         TradingState::Reducing => TradingStateName::Reducing,
@@ -106,7 +153,7 @@ const fn name_of(state: TradingState) -> TradingStateName {
     }
 }
 
-fn money(amount: Notional) -> String {
+pub(super) fn money(amount: Notional) -> String {
     amount.to_string()
 }
 
@@ -114,24 +161,20 @@ fn decimal(value: Decimal) -> String {
     value.to_string()
 }
 
-fn accounts(engine: &Engine) -> Vec<AccountStatus> {
+fn accounts(engine: &Engine) -> Vec<AccountView> {
     let state = engine.state();
     let ids = (0..).map(AccountId);
     ids.zip(&state.accounts)
-        .map(|(id, account)| AccountStatus {
+        .map(|(id, account)| AccountView {
             name: account.name.clone(),
-            state: name_of(account.scope.state),
-            equity: money(state.equity(id)),
-            pnl: money(account.scope.pnl(&state.instruments, &state.markets)),
+            state: account.scope.state,
+            equity: state.equity(id),
+            pnl: account.scope.pnl(&state.instruments, &state.markets),
             balances: state
                 .assets
                 .iter()
                 .zip(&account.balances)
-                .map(|(asset, balance)| BalanceStatus {
-                    asset: asset.clone(),
-                    total: money(balance.total),
-                    locked: money(balance.locked),
-                })
+                .map(|(asset, balance)| (asset.clone(), balance.total, balance.locked))
                 .collect(),
         })
         .collect()
@@ -240,24 +283,18 @@ fn order_status(engine: &Engine, order: &Order, now_ns: i64) -> OrderStatus {
     }
 }
 
-fn limits(engine: &Engine) -> Vec<LimitStatus> {
-    let state = engine.state();
-    let mut all = Vec::new();
-    for strategy in &state.strategies {
-        limits_of(&format!("strategy:{}", strategy.name), &strategy.scope, engine, &mut all);
-    }
-    for account in &state.accounts {
-        limits_of(&format!("account:{}", account.name), &account.scope, engine, &mut all);
-    }
-    limits_of("engine", &state.scope, engine, &mut all);
-    all
-}
-
-fn limits_of(name: &str, scope: &ScopeState, engine: &Engine, all: &mut Vec<LimitStatus>) {
+fn limits_of(
+    name: &str,
+    number: Option<u32>,
+    scope: &ScopeState,
+    engine: &Engine,
+    all: &mut Vec<LimitStatus>,
+) {
     let state = engine.state();
     let mut push = |limit: &str, used: String, max: Option<String>| {
         if let Some(max) = max {
-            all.push(LimitStatus { scope: name.to_owned(), limit: limit.to_owned(), used, max });
+            let (scope, limit) = (name.to_owned(), limit.to_owned());
+            all.push(LimitStatus { scope, engine: number, limit, used, max });
         }
     };
     let limits = &scope.limits;

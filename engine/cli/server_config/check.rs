@@ -19,6 +19,7 @@ pub(super) fn check(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
     check_accounts(config, source)?;
     check_feed(config, source)?;
     check_exchange(config, source)?;
+    check_engines(config, source)?;
     check_cores(config, source)
 }
 
@@ -119,6 +120,14 @@ fn check_feed(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
                        the symbols, and time passes by itself)";
         return Err(source.wrong(&at(key), message));
     }
+    let distinct: BTreeSet<_> = feed.symbols.iter().collect();
+    if distinct.len() != feed.symbols.len() {
+        return Err(source.wrong(&at("symbols"), "names one of them twice"));
+    }
+    if feed.symbol.is_some() && !feed.symbols.is_empty() {
+        let message = "says what symbol says; remove one";
+        return Err(source.wrong(&at("symbols"), message));
+    }
     if feed.kind == FeedKind::Tape && feed.paths.is_empty() {
         let message = "a feed of kind \"tape\" needs files, such as paths = [\"btc.tape\"]";
         return Err(source.wrong(&at("paths"), message));
@@ -190,30 +199,77 @@ fn check_exchange(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
     Ok(())
 }
 
+fn check_engines(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
+    let run = &config.run;
+    let at = |key| [Step::Key("run"), Step::Key(key)];
+    if run.engines > 1 && run.mode != Mode::Paper {
+        let message = "several engines are for mode \"paper\": at a venue they would share a key and \
+                       its budget; set engines = 1, and run one server for each key, each with a data \
+                       folder of its own";
+        return Err(source.wrong(&at("engines"), message));
+    }
+    for (one, several, is_one_set, cores) in [
+        ("engine_core", "engine_cores", run.engine_core.is_some(), &run.engine_cores),
+        ("feed_core", "feed_cores", run.feed_core.is_some(), &run.feed_cores),
+    ] {
+        if run.engines > 1 && is_one_set {
+            let message =
+                format!("is for one engine, and there are {}: list {several}", run.engines);
+            return Err(source.wrong(&at(one), &message));
+        }
+        if is_one_set && !cores.is_empty() {
+            return Err(source.wrong(&at(several), &format!("says what {one} says; remove one")));
+        }
+        if !cores.is_empty() && cores.len() != run.engines {
+            let message = format!(
+                "lists {} cores for {} engines; list one for each, in the order of the engines",
+                cores.len(),
+                run.engines
+            );
+            return Err(source.wrong(&at(several), &message));
+        }
+    }
+    Ok(())
+}
+
 fn check_cores(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
     let run = &config.run;
     let at = |key| [Step::Key("run"), Step::Key(key)];
+    let engine_keys = [
+        ("engine_core", run.engine_core.is_some()),
+        ("engine_cores", !run.engine_cores.is_empty()),
+    ];
+    let feed_keys =
+        [("feed_core", run.feed_core.is_some()), ("feed_cores", !run.feed_cores.is_empty())];
+    let set = |keys: &[(&'static str, bool)]| keys.iter().find(|key| key.1).map(|key| key.0);
     match run.profile {
         Profile::Shared => {
-            for (key, core) in [("engine_core", run.engine_core), ("feed_core", run.feed_core)] {
-                if core.is_some() {
-                    let message = "profile \"shared\" pins no thread; remove it, or set profile = \
-                                   \"pinned\"";
-                    return Err(source.wrong(&at(key), message));
-                }
-            }
-        }
-        Profile::Pinned => {
-            if run.engine_core.is_some() && run.engine_core == run.feed_core {
-                let message = "is the engine's core; two threads that spin need two cores";
-                return Err(source.wrong(&at("feed_core"), message));
+            if let Some(key) = set(&engine_keys).or_else(|| set(&feed_keys)) {
+                let message = "profile \"shared\" pins no thread; remove it, or set profile = \
+                               \"pinned\"";
+                return Err(source.wrong(&at(key), message));
             }
         }
         Profile::Inline => {
-            if run.feed_core.is_some() {
+            if let Some(key) = set(&feed_keys) {
                 let message = "profile \"inline\" has no feed thread; remove it";
-                return Err(source.wrong(&at("feed_core"), message));
+                return Err(source.wrong(&at(key), message));
             }
+        }
+        Profile::Pinned => {}
+    }
+    let engines: Vec<_> = (0..run.engines).map(|index| run.of_engine(index)).collect();
+    let mut taken = BTreeSet::new();
+    for (keys, cores) in [
+        (&engine_keys, engines.iter().map(|own| own.engine_core).collect::<Vec<_>>()),
+        (&feed_keys, engines.iter().map(|own| own.feed_core).collect()),
+    ] {
+        if let (Some(core), Some(key)) =
+            (cores.iter().flatten().find(|core| !taken.insert(**core)), set(keys))
+        {
+            let message =
+                format!("core {core} is another thread's; two threads that spin need two cores");
+            return Err(source.wrong(&at(key), &message));
         }
     }
     Ok(())

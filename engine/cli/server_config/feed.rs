@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tercel_core::{Instrument, InstrumentId, InstrumentSpec, Nanos};
+use tercel_core::{AssetId, Instrument, InstrumentId, InstrumentSpec, Nanos};
 use tercel_sim::market::{SeededMarket, SeededMarketConfig};
 use tercel_store::{OpenOptions, Reader};
 
 use super::values::{Pace, moment, some_within, within, write_moment};
+use crate::data::seeded::SeededMarkets;
 use crate::data::{MarketSource, blame};
 use crate::exit::{Blame, Outcome, input};
 
@@ -35,6 +36,8 @@ pub(crate) struct FeedSection {
     #[serde(rename = "loop")]
     pub(crate) is_loop: bool,
 
+    /// Names of a seeded market's instruments, where there are several.
+    pub(crate) symbols: Vec<String>,
     /// Picks the seeded market; the run's seed if absent.
     #[serde(deserialize_with = "some_within::<_, _, 0, 9223372036854775807>")]
     pub(crate) seed: Option<u64>,
@@ -88,7 +91,8 @@ impl FeedSection {
     /// Keys that mean something to a tape only.
     pub(super) const OF_TAPES: [&'static str; 4] = ["paths", "from", "to", "loop"];
     /// Keys that mean something to a seeded market only.
-    pub(super) const OF_SEEDED: [&'static str; 8] = [
+    pub(super) const OF_SEEDED: [&'static str; 9] = [
+        "symbols",
         "seed",
         "start",
         "minutes",
@@ -111,6 +115,7 @@ impl Default for FeedSection {
             from: None,
             to: None,
             is_loop: false,
+            symbols: Vec::new(),
             seed: None,
             start: None,
             minutes: 0,
@@ -156,12 +161,27 @@ impl FeedSection {
             ..defaults
         };
         let btcusdt = SeededMarketConfig::btcusdt();
-        let symbol = self.symbol.clone().unwrap_or_else(|| btcusdt.symbol.clone());
-        let spec = InstrumentSpec { symbol, ..btcusdt };
-        let market = SeededMarket::new(config).or_input()?;
-        let source = MarketSource::Seeded(Box::new(market));
-        let assets = source.assets();
-        let instruments = vec![Instrument::new(InstrumentId(0), spec).or_input()?];
+        let symbols = match (self.symbols.as_slice(), &self.symbol) {
+            ([], Some(symbol)) => vec![symbol.clone()],
+            ([], None) => vec![btcusdt.symbol.clone()],
+            (symbols, _) => symbols.to_vec(),
+        };
+        let mut assets = SEEDED_ASSETS.map(str::to_owned).to_vec();
+        let (mut markets, mut instruments) = (Vec::new(), Vec::new());
+        for (symbol, id) in symbols.into_iter().zip((0..).map(InstrumentId)) {
+            let mut base = btcusdt.base;
+            if id != InstrumentId(0) {
+                base = AssetId(u16::try_from(assets.len()).or_input()?);
+                assets.push(symbol.strip_suffix(SEEDED_ASSETS[1]).unwrap_or(&symbol).to_owned());
+            }
+            // Markets of one seed and different instruments would be one market.
+            let seed = config.seed.wrapping_add(u64::from(id.0));
+            let config = SeededMarketConfig { seed, instrument: id, ..config.clone() };
+            markets.push(SeededMarket::new(config).or_input()?);
+            let spec = InstrumentSpec { symbol, base, ..btcusdt.clone() };
+            instruments.push(Instrument::new(id, spec).or_input()?);
+        }
+        let source = MarketSource::Seeded(SeededMarkets::new(markets));
         Ok(Feed { source, instruments, assets })
     }
 
@@ -181,3 +201,6 @@ impl FeedSection {
 
 /// A hundred years of 365 days.
 const MINUTES_MAX: u32 = 100 * 365 * 24 * 60;
+
+/// Base and quote of the first instrument of a seeded market.
+const SEEDED_ASSETS: [&str; 2] = ["BTC", "USDT"];

@@ -78,6 +78,13 @@ impl ServerFile {
         Ok(Self { config, source })
     }
 
+    /// Returns the configuration as one of several engines has it.
+    pub(crate) fn of_engine(&self, index: usize) -> Self {
+        let mut own = self.clone();
+        own.config.run = self.config.run.of_engine(index);
+        own
+    }
+
     /// Opens the feed at its beginning, its instruments with the venue's fees.
     pub(crate) fn open_feed(&self) -> Outcome<Feed> {
         let opened = self.config.feed.open(self.config.run.seed);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tercel_runtime::IdleStrategy;
+use tercel_runtime::{DealBy, IdleStrategy};
 use tercel_store::journal::{JournalMode, JournalOptions};
 
 use super::values::{Listen, some_within, within};
@@ -19,12 +19,21 @@ pub(crate) struct RunSection {
     pub(crate) data: PathBuf,
     /// Which threads there are and how they wait.
     pub(crate) profile: Profile,
+    /// How many engines there are.
+    #[serde(deserialize_with = "within::<_, _, 1, 64>")]
+    pub(crate) engines: usize,
+    /// By what strategies are dealt to them.
+    pub(crate) deal: Deal,
     /// Core of the engine's thread, of the machine's numbering.
     #[serde(deserialize_with = "some_within::<_, _, 0, 4095>")]
     pub(crate) engine_core: Option<usize>,
     /// Core of the feed's thread.
     #[serde(deserialize_with = "some_within::<_, _, 0, 4095>")]
     pub(crate) feed_core: Option<usize>,
+    /// Core of each engine's thread, where there are several.
+    pub(crate) engine_cores: Vec<u16>,
+    /// Core of each engine's feed.
+    pub(crate) feed_cores: Vec<u16>,
     /// What a thread does while there is nothing to do; by profile if absent.
     pub(crate) idle: Option<IdleKind>,
     /// Most market events that are handled between two looks at commands, reports and timers.
@@ -64,6 +73,35 @@ pub(crate) enum Profile {
     Inline,
 }
 
+/// By what strategies are dealt to engines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Deal {
+    /// By their accounts.
+    #[default]
+    Accounts,
+    /// By their instruments.
+    Instruments,
+}
+
+impl Deal {
+    /// Returns its name in the file, which is also that in the note of runs that belong together.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Instruments => "instruments",
+        }
+    }
+
+    /// Returns what deals.
+    pub(crate) const fn by(self) -> DealBy {
+        match self {
+            Self::Accounts => DealBy::Accounts,
+            Self::Instruments => DealBy::Instruments,
+        }
+    }
+}
+
 /// What a thread does while there is nothing to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,8 +120,12 @@ impl Default for RunSection {
             mode: Mode::Paper,
             data: PathBuf::from("tercel-data"),
             profile: Profile::Shared,
+            engines: 1,
+            deal: Deal::Accounts,
             engine_core: None,
             feed_core: None,
+            engine_cores: Vec::new(),
+            feed_cores: Vec::new(),
             idle: None,
             events_per_cycle: 256,
             ring_capacity: 65_536,
@@ -93,6 +135,16 @@ impl Default for RunSection {
 }
 
 impl RunSection {
+    /// Returns the section as one of several engines has it: with the cores that are its own.
+    pub(crate) fn of_engine(&self, index: usize) -> Self {
+        let own = |cores: &[u16]| cores.get(index).map(|core| usize::from(*core));
+        Self {
+            engine_core: self.engine_core.or_else(|| own(&self.engine_cores)),
+            feed_core: self.feed_core.or_else(|| own(&self.feed_cores)),
+            ..self.clone()
+        }
+    }
+
     /// Returns what threads do while there is nothing to do: threads with a core of their own spin,
     /// others park, unless the file says so.
     pub(crate) fn idle_strategy(&self) -> IdleStrategy {

@@ -61,11 +61,51 @@ fn what_is_wrong_is_told_with_its_line_and_remedy() {
         ),
         (
             format!("[run]\nprofile = \"pinned\"\nengine_core = 1\nfeed_core = 1\n{ONE}"),
-            "t.toml:4: run.feed_core: is the engine's core",
+            "t.toml:4: run.feed_core: core 1 is another thread's",
         ),
         (
             format!("[run]\nprofile = \"inline\"\nfeed_core = 1\n{ONE}"),
             "t.toml:3: run.feed_core: profile \"inline\"",
+        ),
+        (
+            format!("[run]\nengines = 0\n{ONE}"),
+            "t.toml:2: run.engines = 0: invalid value: integer `0`, expected a whole number from 1 to 64",
+        ),
+        (
+            format!("[run]\ndeal = \"account\"\n{ONE}"),
+            "t.toml:2: run.deal cannot be \"account\"; did you mean `accounts`?",
+        ),
+        (
+            format!(
+                "[run]\nmode = \"testnet\"\nengines = 2\n[feed]\nkind = \"exchange\"\n[exchange]\nenvironment = \"testnet\"\nsymbols = [\"X\"]\n{ONE}"
+            ),
+            "t.toml:3: run.engines: several engines are for mode \"paper\"",
+        ),
+        (
+            format!("[run]\nprofile = \"pinned\"\nengines = 2\nengine_core = 1\n{ONE}"),
+            "t.toml:4: run.engine_core: is for one engine, and there are 2: list engine_cores",
+        ),
+        (
+            format!("[run]\nprofile = \"pinned\"\nengines = 2\nengine_cores = [1]\n{ONE}"),
+            "t.toml:4: run.engine_cores: lists 1 cores for 2 engines",
+        ),
+        (
+            format!(
+                "[run]\nprofile = \"pinned\"\nengines = 2\nengine_cores = [1, 2]\nfeed_cores = [2, 3]\n{ONE}"
+            ),
+            "t.toml:5: run.feed_cores: core 2 is another thread's",
+        ),
+        (
+            format!("[run]\nengines = 2\nengine_cores = [1, 2]\n{ONE}"),
+            "t.toml:3: run.engine_cores: profile \"shared\" pins no thread",
+        ),
+        (
+            format!("[feed]\nsymbols = [\"A\", \"A\"]\n{ONE}"),
+            "t.toml:2: feed.symbols: names one of them twice",
+        ),
+        (
+            format!("[feed]\nsymbol = \"A\"\nsymbols = [\"A\"]\n{ONE}"),
+            "t.toml:3: feed.symbols: says what symbol says",
         ),
         (
             format!("[feed]\npaths = [\"x\"]\n{ONE}"),

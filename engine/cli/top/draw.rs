@@ -48,7 +48,13 @@ fn header(app: &App, now: Instant, width: u16) -> Line<'_> {
     let Some((status, came_at)) = &app.status else {
         return Line::from(spans);
     };
-    spans.push(Span::raw(format!(" run {} {} ", status.run, status.mode)));
+    let last = status.engines.last().map_or(status.run, |engine| engine.run);
+    let runs = if last == status.run {
+        format!("run {}", status.run)
+    } else {
+        format!("runs {}-{last}", status.run)
+    };
+    spans.push(Span::raw(format!(" {runs} {} ", status.mode)));
     spans.push(state(status.state));
     let age = now.saturating_duration_since(*came_at);
     if app.trouble.is_some() || age.as_millis() > OLD_MS {
@@ -203,7 +209,7 @@ fn health(status: &Status) -> Vec<Line<'_>> {
     lines.push(line("tape", format!("{} lost", count(lost)), lost > 0));
     for ring in &status.rings {
         let text = format!("{}/{} {} lost", ring.depth_max, ring.capacity, count(ring.n_dropped));
-        lines.push(line(&ring.name, text, ring.n_dropped > 0));
+        lines.push(line(&numbered(&ring.name, ring.engine), text, ring.n_dropped > 0));
     }
     for link in &status.links {
         let text = match &link.failure {
@@ -211,9 +217,14 @@ fn health(status: &Status) -> Vec<Line<'_>> {
             None if link.is_up => "up".to_owned(),
             None => "down".to_owned(),
         };
-        lines.push(line(&link.name, text, !link.is_up));
+        lines.push(line(&numbered(&link.name, link.engine), text, !link.is_up));
     }
     lines
+}
+
+/// Names what belongs to an engine, where there are several.
+fn numbered(name: &str, engine: Option<u32>) -> String {
+    engine.map_or_else(|| name.to_owned(), |number| format!("{name}{number}"))
 }
 
 fn draw_question(frame: &mut Frame<'_>, question: &str) {

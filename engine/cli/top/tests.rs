@@ -52,6 +52,16 @@ fn accounts_are_named_where_there_are_several() {
     has("maker/main");
 }
 
+#[test]
+fn engines_are_numbered_where_there_are_several() {
+    let (app, now) = showing(sample::two_engines());
+    let screen = screen(&app, now, 120, 40);
+    let has = |text: &str| assert!(screen.contains(text), "{text}\n{screen}");
+    has("runs 7-8 paper");
+    has("market1  311/65536");
+    has("seeded2  up");
+}
+
 /// On a screen of 120 columns prices lost their first digits, `9987.1` for 59987.1, because more columns
 /// were drawn than there was room for.
 #[test]

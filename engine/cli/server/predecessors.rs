@@ -1,0 +1,168 @@
+//! The runs that a start goes on from: found, sealed, read, and held against the configuration.
+
+use std::path::Path;
+
+use tercel_core::{AccountId, Instrument, Seq};
+use tercel_runtime::{RecoverError, Recovered, Shard, recover};
+use tercel_store::journal::{Journal, JournalError, JournalOptions, JournalReader};
+use tercel_store::runs::{RunCatalog, RunFolder, RunGroup};
+
+use super::named;
+use crate::exit::{Blame, Failure, Outcome, input};
+use crate::server_config::sections::Deal;
+
+/// What the last start left that came about: that of every engine.
+pub(crate) struct Predecessors {
+    /// Which runs they are.
+    group: RunGroup,
+    /// What each of them left, by the engines' indexes.
+    pub(crate) runs: Vec<Recovered>,
+}
+
+impl Predecessors {
+    /// Refuses what other engines, or engines of other shape, have left.
+    pub(super) fn check(&self, shards: &[Shard], deal: Deal) -> Outcome<()> {
+        let Self { group, runs } = self;
+        let is_deal_equal = group.n == 1 || group.deal == deal.as_str();
+        if runs.len() != shards.len() || !is_deal_equal {
+            let of = |n: usize, deal: &str| match n {
+                1 => "1 engine".to_owned(),
+                _ => format!("{n} engines dealt by {deal}"),
+            };
+            return Err(input(format!(
+                "{} had {}, the configuration has {}: whose positions and orders are whose is not \
+                 known; restore [run] engines and deal, or begin anew with --fresh",
+                self.named(),
+                of(runs.len(), &group.deal),
+                of(shards.len(), deal.as_str()),
+            )));
+        }
+        runs.iter().zip(shards).try_for_each(|(recovered, shard)| check_shape(recovered, shard))
+    }
+
+    /// Returns the only one; refuses the runs of several engines, with what they are not for.
+    pub(crate) fn only(mut self, what: &str) -> Outcome<Recovered> {
+        match self.runs.pop() {
+            Some(only) if self.runs.is_empty() => Ok(only),
+            _ => Err(input(format!("{} are of several engines on paper; {what}", self.named()))),
+        }
+    }
+
+    fn named(&self) -> String {
+        named(self.group.first, self.group.n)
+    }
+}
+
+/// Opens the runs of the last start that came about, seals them and reads what they left; `None` if there
+/// was no such start.
+///
+/// The engines of a start wait for each other: none does anything before what each of them begins with
+/// is durable. So a start of which only some runs have begun was cut off before it did anything, and
+/// what counts is what came before it.
+pub(crate) fn predecessors(catalog: &RunCatalog, seal: bool) -> Outcome<Option<Predecessors>> {
+    let mut starts: Vec<(RunGroup, Vec<RunFolder>)> = Vec::new();
+    for folder in catalog.folders().or_machine()? {
+        let group = folder.group().or_input()?;
+        match starts.last_mut() {
+            Some((last, folders)) if *last == group => folders.push(folder),
+            _ => starts.push((group, vec![folder])),
+        }
+    }
+    for (group, folders) in starts.into_iter().rev() {
+        let left: Vec<_> = folders.iter().map(left_by).collect::<Outcome<_>>()?;
+        let n_missing = left.iter().filter(|left| left.is_none()).count();
+        let left: Vec<_> = left.into_iter().flatten().collect();
+        if n_missing == 0 && u32::try_from(folders.len()) == Ok(group.n) {
+            for left in left.iter().filter(|left| seal && !left.is_sealed) {
+                seal_cut(&left.folder.journal(), &left.recovered)?;
+            }
+            let runs = left.into_iter().map(|left| left.recovered).collect();
+            return Ok(Some(Predecessors { group, runs }));
+        }
+        if let Some(acted) = left.iter().find(|left| left.recovered.last_seq > Seq(0)) {
+            return Err(input(format!(
+                "run {} is one of {} runs that belong together, from {} on, and has traded, but others \
+                 of them are gone; put them back, or begin anew with --fresh",
+                acted.folder.number, group.n, group.first
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// What a run that has begun left.
+struct Left {
+    folder: RunFolder,
+    recovered: Recovered,
+    is_sealed: bool,
+}
+
+/// Reads what a run left; `None` if it was cut off before it began.
+fn left_by(folder: &RunFolder) -> Outcome<Option<Left>> {
+    let path = folder.journal();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let reader = match JournalReader::open(&path) {
+        Ok(reader) => reader,
+        // A run that was cut off while its journal was being made has done nothing.
+        Err(JournalError::NoRun { .. }) => return Ok(None),
+        Err(error) => return Err(unreadable(folder, &error)),
+    };
+    match recover(&reader) {
+        Ok(recovered) => {
+            Ok(Some(Left { folder: folder.clone(), recovered, is_sealed: reader.is_sealed() }))
+        }
+        Err(RecoverError::NeverBegan) => Ok(None),
+        Err(error) => Err(unreadable(folder, &error)),
+    }
+}
+
+/// Refuses a state that is about other instruments, accounts or strategies.
+fn check_shape(recovered: &Recovered, shard: &Shard) -> Outcome<()> {
+    let config = &shard.config;
+    check_instruments(recovered, &config.instruments)?;
+    let state = recovered.recovery.state();
+    let then: Vec<_> = state.accounts.iter().map(|own| own.name.as_str()).collect();
+    let now: Vec<_> = config.accounts.iter().map(|own| own.name.as_str()).collect();
+    if then != now {
+        return Err(differs(recovered.run, "accounts", &then, &now));
+    }
+    let on = |name: &str, account: AccountId| format!("{name} on {}", then[account.index()]);
+    let (ours, theirs) = (&config.strategies, &state.strategies);
+    let then: Vec<_> = theirs.iter().map(|own| on(&own.name, own.account)).collect();
+    let now: Vec<_> = ours.iter().map(|own| on(&own.name, own.account)).collect();
+    if then != now {
+        return Err(differs(recovered.run, "strategies", &then, &now));
+    }
+    Ok(())
+}
+
+/// Refuses a state that is about other instruments.
+pub(crate) fn check_instruments(recovered: &Recovered, instruments: &[Instrument]) -> Outcome<()> {
+    let grid = |own: &Instrument| (own.spec.symbol.clone(), own.spec.tick, own.spec.lot);
+    let then: Vec<_> = recovered.recovery.state().instruments.iter().map(grid).collect();
+    let now: Vec<_> = instruments.iter().map(grid).collect();
+    if then == now { Ok(()) } else { Err(differs(recovered.run, "instruments", &then, &now)) }
+}
+
+fn differs<T: std::fmt::Debug>(run: u32, what: &str, then: &T, now: &T) -> Failure {
+    input(format!(
+        "run {run} had the {what} {then:?}, the configuration has {now:?}: its positions and orders \
+         would be lost; restore the configuration, or begin anew with --fresh"
+    ))
+}
+
+fn unreadable(folder: &RunFolder, error: &dyn std::fmt::Display) -> Failure {
+    input(format!(
+        "{}: {error}; look at it with `tercel verify {}`; to trade without what it knows, begin \
+         anew with --fresh",
+        folder.path.display(),
+        folder.number
+    ))
+}
+
+fn seal_cut(path: &Path, recovered: &Recovered) -> Outcome<()> {
+    let journal = Journal::open(path, JournalOptions::default()).or_machine()?;
+    recovered.seal(journal).or_machine()
+}
