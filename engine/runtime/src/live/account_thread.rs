@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub struct RingPort {
     requests: Sender<OrderRequest>,
     /// Requests that found the ring full.
     backlog: VecDeque<OrderRequest>,
+    /// Requests that were ever sent, those in the backlog among them.
+    n_sent: u64,
     events: Receiver<Event>,
     scratch: Vec<Event>,
     ready: VecDeque<Event>,
@@ -42,10 +44,22 @@ pub struct RingPort {
 struct Shared {
     /// Wakes the account's thread.
     waker: AtomicWaker,
+    /// Whether something was under way when the account's thread last looked.
     is_busy: AtomicBool,
+    /// How many requests it had taken by then.
+    n_taken: AtomicU64,
     is_ready: AtomicBool,
     is_online: AtomicBool,
     wants_comparison: AtomicBool,
+}
+
+impl Shared {
+    /// Notes what the account's thread has found, in this order: who sees all requests taken sees what
+    /// came of them, too.
+    fn looked(&self, is_busy: bool, n_taken: u64) {
+        self.is_busy.store(is_busy, Ordering::Release);
+        self.n_taken.store(n_taken, Ordering::Release);
+    }
 }
 
 /// The thread. It ends when its port is gone.
@@ -89,6 +103,7 @@ impl AccountThread {
                     outgoing,
                     waiting: VecDeque::new(),
                     requests: Vec::new(),
+                    n_taken: 0,
                     events: Vec::new(),
                     notices: Vec::new(),
                     readiness: Readiness::default(),
@@ -101,6 +116,7 @@ impl AccountThread {
         let port = RingPort {
             requests,
             backlog: VecDeque::new(),
+            n_sent: 0,
             events,
             scratch: Vec::new(),
             ready: VecDeque::new(),
@@ -128,6 +144,7 @@ struct Body<T, C, K> {
     /// Events that found the ring full.
     waiting: VecDeque<Event>,
     requests: Vec<OrderRequest>,
+    n_taken: u64,
     events: Vec<Event>,
     notices: Vec<GatewayNotice>,
     readiness: Readiness,
@@ -174,6 +191,7 @@ impl<T: Transport, C: CallDriver, K: Clock> Body<T, C, K> {
         self.driver.wake_with(context.waker());
         let n_requests = self.incoming.drain(&mut self.requests, CAPACITY);
         for request in self.requests.drain(..) {
+            self.n_taken += 1;
             self.driver.send(&request, self.clock.now(), &mut self.events);
         }
         if self.shared.wants_comparison.swap(false, Ordering::Acquire) {
@@ -197,7 +215,7 @@ impl<T: Transport, C: CallDriver, K: Clock> Body<T, C, K> {
         self.shared.is_ready.store(self.readiness.is_ready(), Ordering::Release);
         self.shared.is_online.store(self.driver.gateway().is_online(), Ordering::Release);
         let is_busy = self.driver.is_busy() || !self.waiting.is_empty();
-        self.shared.is_busy.store(is_busy, Ordering::Release);
+        self.shared.looked(is_busy, self.n_taken);
         if has_events {
             self.engine.wake();
         }
@@ -212,6 +230,12 @@ impl<T: Transport, C: CallDriver, K: Clock> Body<T, C, K> {
 const LONGEST_NS: i64 = 100 * Nanos::MILLI;
 
 impl RingPort {
+    fn enqueue(&mut self, request: OrderRequest) {
+        self.n_sent += 1;
+        self.backlog.push_back(request);
+        self.push();
+    }
+
     fn push(&mut self) {
         while let Some(request) = self.backlog.pop_front() {
             if let Err(request) = self.requests.push(request) {
@@ -225,9 +249,7 @@ impl RingPort {
 
 impl VenuePort for RingPort {
     fn send(&mut self, request: Approved<OrderRequest>, _now: Nanos) {
-        self.shared.is_busy.store(true, Ordering::Release);
-        self.backlog.push_back(*request);
-        self.push();
+        self.enqueue(*request);
     }
 
     fn poll(&mut self, _now: Nanos) -> Option<Event> {
@@ -257,7 +279,8 @@ impl Port for RingPort {
     }
 
     fn is_busy(&self) -> bool {
-        self.shared.is_busy.load(Ordering::Acquire) || self.has_more()
+        let is_taken = self.shared.n_taken.load(Ordering::Acquire) == self.n_sent;
+        !is_taken || self.shared.is_busy.load(Ordering::Acquire) || self.has_more()
     }
 
     fn is_ready(&self) -> bool {
@@ -279,5 +302,45 @@ impl Port for RingPort {
 
     fn resync(&mut self, instrument: InstrumentId, _now: Nanos) {
         self.resyncs.ask(instrument);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tercel_core::{AccountId, ClientOrderId};
+
+    use super::*;
+
+    /// The account's thread looks, finds nothing, and is about to say so when a request comes: its
+    /// word, said after the request, counted for it as well. At the end of a run that request was
+    /// left in the ring, and nobody waited for what would become of it.
+    #[test]
+    fn a_request_that_comes_while_the_thread_looks_is_waited_for() {
+        let (requests, mut incoming) = ring(8);
+        let (_outgoing, events) = ring(8);
+        let shared = Arc::new(Shared::default());
+        let mut port = RingPort {
+            requests,
+            backlog: VecDeque::new(),
+            n_sent: 0,
+            events,
+            scratch: Vec::new(),
+            ready: VecDeque::new(),
+            shared: Arc::clone(&shared),
+            resyncs: ResyncHandle::default(),
+        };
+        assert!(!port.is_busy());
+        let mut taken = Vec::new();
+        assert_eq!(incoming.drain(&mut taken, 8), 0);
+        let (id, account) = (ClientOrderId::new(1, 1), AccountId(0));
+        port.enqueue(OrderRequest::Cancel { id, account, instrument: InstrumentId(0) });
+        shared.looked(false, 0);
+        assert!(port.is_busy(), "it waits in the ring");
+        assert_eq!(incoming.drain(&mut taken, 8), 1);
+        assert!(port.is_busy(), "nothing was told of it yet");
+        shared.looked(true, 1);
+        assert!(port.is_busy());
+        shared.looked(false, 1);
+        assert!(!port.is_busy());
     }
 }
