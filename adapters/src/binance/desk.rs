@@ -72,6 +72,8 @@ enum Content {
     Orders,
     /// A list of conditional orders (futures).
     Algos,
+    /// A page of an instrument's orders, ended ones included, from this number on.
+    History { instrument: InstrumentId, kind: Kind, from: i64 },
     /// Executions.
     Fills,
     /// Holdings.
@@ -80,6 +82,14 @@ enum Content {
     Positions,
     /// Nothing that matters.
     Nothing,
+}
+
+/// Which of a product's two services keeps an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Plain,
+    /// Conditional orders of futures.
+    Algo,
 }
 
 /// The same asked of the other kind of orders (futures).

@@ -28,6 +28,11 @@ impl Gateway {
             own.is_form_known = false;
             own.doubt(now, &self.options);
         }
+        if !own.is_form_known && key.revision > own.key.revision {
+            // Not known whole before the history has come, but a later one than was known.
+            own.key = key;
+            own.venue_order_id = news.venue_order_id;
+        }
         if key.revision != own.key.revision || !own.is_form_known {
             // An earlier form says nothing, and what the present one is has to be found out first.
             return;

@@ -143,13 +143,18 @@ impl Tracked {
         self.filled.0 < self.filled_before.0 + self.filled_at_venue.0
     }
 
-    /// Takes the last form that the venue's history shows, if it shows one, for the present one.
+    /// Takes the last form that the venue's history shows, if it shows one, for the present one. One
+    /// that has not come as far as what the venue has told otherwise says nothing.
     pub(super) fn adopt_form(&mut self, history: &[OrderNews]) {
         let forms = || {
             let own = history.iter().filter_map(|news| Some((news.key?, news)));
             own.filter(|(key, _)| key.id == self.key.id)
         };
-        if let Some((last, _)) = forms().max_by_key(|(key, _)| *key) {
+        let last = forms().map(|(key, _)| key).max();
+        if self.key.revision > 0 && last < Some(self.key) {
+            return;
+        }
+        if let Some(last) = last {
             let before = forms().filter(|(key, _)| *key < last);
             self.filled_before = Quantity(before.map(|(_, news)| news.filled.0).sum());
             self.filled_at_venue = Quantity::ZERO;

@@ -22,6 +22,8 @@ use crate::protocol::{
 #[derive(Debug)]
 pub(super) struct Reconciliation {
     pub(super) next_at: Nanos,
+    /// Whether the venue's open orders were seen once: which form of an order works, only they tell.
+    pub(super) has_seen_orders: bool,
     state: Option<Comparison>,
     n_tries: u32,
 }
@@ -63,7 +65,7 @@ const REFUSED_NS: i64 = 15 * Nanos::MINUTE;
 
 impl Default for Reconciliation {
     fn default() -> Self {
-        Self { next_at: Nanos(i64::MAX), state: None, n_tries: 0 }
+        Self { next_at: Nanos(i64::MAX), has_seen_orders: false, state: None, n_tries: 0 }
     }
 }
 
@@ -175,6 +177,7 @@ impl Gateway {
                 return;
             }
         };
+        self.reconciliation.has_seen_orders = true;
         for news in list {
             let ended_at = news.key.and_then(|key| self.ended.ids.get(&key.id).copied());
             if ended_at.is_some_and(|ended_at| ended_at < asked_at) {

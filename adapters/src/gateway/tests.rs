@@ -6,6 +6,7 @@
 //! placed twice, and none may have traded more than was ever approved for it.
 
 mod comparing;
+mod forms;
 mod script;
 mod stops;
 mod venue;

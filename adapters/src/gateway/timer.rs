@@ -129,10 +129,14 @@ impl Gateway {
             }
         }
         for id in due {
-            let Some(own) = self.orders.get(&id) else { continue };
+            let Some(own) = self.orders.get_mut(&id) else { continue };
             let instrument = own.spec.instrument;
             if !own.is_form_known {
-                self.ask_history(id, now, out);
+                if self.reconciliation.has_seen_orders {
+                    self.ask_history(id, now, out);
+                } else if let Some(doubt) = &mut own.doubt {
+                    doubt.next_query_at = now.plus(self.options.query_min_ns);
+                }
                 continue;
             }
             let asks_next = own.doubt.is_some_and(|doubt| doubt.asks_next);

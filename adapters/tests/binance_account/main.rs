@@ -1,6 +1,7 @@
 //! Conversations of accounts, word by word.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod history;
 mod holdings;
 mod stops;
 #[path = "../support/mod.rs"]

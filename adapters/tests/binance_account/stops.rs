@@ -79,6 +79,11 @@ fn a_history_tells_a_stop_and_what_came_of_it_as_one() {
     let calls = std::mem::take(&mut talk.calls);
     talk.answer(&calls[1], 200, &json!([algo("FINISHED", "987")]).to_string(), NOW);
     talk.answer(&calls[0], 200, &json!([resulting("EXPIRED", "0.004")]).to_string(), NOW);
+    // Each service is asked for what follows, until there is nothing.
+    let calls = std::mem::take(&mut talk.calls);
+    assert!(calls[0].url.contains("/fapi/v1/allAlgoOrders?symbol=BTCUSDT&algoId=124&limit=1000&"));
+    assert!(calls[1].url.contains("/fapi/v1/allOrders?symbol=BTCUSDT&orderId=988&limit=1000&"));
+    calls.iter().for_each(|call| talk.answer(call, 200, "[]", NOW));
     let (_, outcome) = answered(&mut talk);
     let Ok(Answer::Orders(orders)) = outcome else { panic!("{outcome:?}") };
     let told: Vec<_> = orders.iter().map(|own| (own.key, own.status, own.filled.0)).collect();

@@ -6,7 +6,7 @@ use tercel_core::{Nanos, OrderSpec};
 
 use super::super::operation::usdm;
 use super::super::{directory, errors, user};
-use super::{Content, Desk, Exchange, Instead, Open, Way, unknown};
+use super::{Content, Desk, Exchange, Instead, Kind, Open, Way, unknown};
 use crate::client_id::OrderKey;
 use crate::document::{Fields, Value, items};
 use crate::error::{ErrorKind, VenueError};
@@ -16,6 +16,8 @@ use crate::protocol::{
 
 /// Executions that are asked for at once.
 const FILLS_A_PAGE: usize = 1_000;
+/// Orders that are asked for at once.
+const ORDERS_A_PAGE: usize = 1_000;
 
 impl Desk {
     pub(super) fn understood(
@@ -62,6 +64,27 @@ impl Desk {
             Content::Algos => {
                 let list = items(value).into_iter();
                 Some(Answer::Orders(list.filter_map(|item| directory.algo(item)).collect()))
+            }
+            Content::History { instrument, kind, from } => {
+                let list = items(value);
+                let number = match kind {
+                    Kind::Plain => "orderId",
+                    Kind::Algo => "algoId",
+                };
+                // Some venues' first page ends a day after it begins, full or not: what follows is
+                // asked for by number, until a page is short.
+                let is_last = from > 0 && list.len() < ORDERS_A_PAGE;
+                let newest = list.iter().filter_map(|item| item.integer(number)).max();
+                let orders = list.into_iter().filter_map(|item| match kind {
+                    Kind::Plain => directory.order(item),
+                    Kind::Algo => directory.algo(item),
+                });
+                let orders = Answer::Orders(orders.collect());
+                if let Some(newest) = newest.filter(|newest| !is_last && *newest >= from) {
+                    let request = exchange.request;
+                    self.ask_history(instrument, kind, newest + 1, request, way, now, out);
+                }
+                Some(orders)
             }
             Content::Fills => {
                 let list = items(value);

@@ -5,7 +5,7 @@ use tercel_core::{InstrumentId, Nanos, OrderKind, OrderSpec, Side};
 use super::super::hosts::Product;
 use super::super::operation::{Operation, spot, usdm};
 use super::super::order::{Conditions, Leg, NewOrder, OrderList, side};
-use super::{Content, Desk, Instead, Way};
+use super::{Content, Desk, Instead, Kind, Way};
 use crate::client_id::OrderKey;
 use crate::protocol::{Answer, EncodeError, FillCursor, News, Outbox, Request, RequestId, Tagged};
 
@@ -93,18 +93,15 @@ impl Desk {
                 }
             }
             Request::OrderHistory { instrument, since } => {
-                let asked: &[(Operation, Content)] = match self.product {
-                    Product::Spot => &[(spot::ORDERS, Content::Orders)],
-                    Product::UsdMargined => {
-                        &[(usdm::ORDERS, Content::Orders), (usdm::ALGOS, Content::Algos)]
-                    }
+                let kinds: &[Kind] = match self.product {
+                    Product::Spot => &[Kind::Plain],
+                    Product::UsdMargined => &[Kind::Plain, Kind::Algo],
                 };
-                for (operation, content) in asked {
+                for kind in kinds {
                     self.params.clear();
                     self.push_symbol(*instrument)?;
                     self.params.number("startTime", since.0.div_euclid(Nanos::MILLI));
-                    self.params.number("limit", 1_000);
-                    self.say(operation, id, *content, None, way, now, out);
+                    self.say_history(*instrument, *kind, 0, id, way, now, out);
                 }
             }
             Request::Fills { instrument, since } => {
@@ -214,6 +211,51 @@ impl Desk {
             Product::Spot => Err(EncodeError::Unsupported(what)),
             Product::UsdMargined => Ok(()),
         }
+    }
+
+    /// Asks for the next page of an instrument's orders: those from a number on.
+    #[expect(clippy::too_many_arguments, reason = "all of it is one exchange")]
+    pub(super) fn ask_history(
+        &mut self,
+        instrument: InstrumentId,
+        kind: Kind,
+        from: i64,
+        id: RequestId,
+        way: Way,
+        now: Nanos,
+        out: &mut Outbox,
+    ) {
+        self.params.clear();
+        // Its first page was asked for by the same symbol.
+        if self.push_symbol(instrument).is_ok() {
+            let name = match kind {
+                Kind::Plain => "orderId",
+                Kind::Algo => "algoId",
+            };
+            self.params.number(name, from);
+            self.say_history(instrument, kind, from, id, way, now, out);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of it is one exchange")]
+    fn say_history(
+        &mut self,
+        instrument: InstrumentId,
+        kind: Kind,
+        from: i64,
+        id: RequestId,
+        way: Way,
+        now: Nanos,
+        out: &mut Outbox,
+    ) {
+        self.params.number("limit", 1_000);
+        let operation = match (self.product, kind) {
+            (Product::Spot, _) => spot::ORDERS,
+            (Product::UsdMargined, Kind::Plain) => usdm::ORDERS,
+            (Product::UsdMargined, Kind::Algo) => usdm::ALGOS,
+        };
+        let content = Content::History { instrument, kind, from };
+        self.say(&operation, id, content, None, way, now, out);
     }
 
     pub(super) fn push_symbol(&mut self, instrument: InstrumentId) -> Result<(), EncodeError> {

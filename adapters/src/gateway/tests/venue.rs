@@ -104,6 +104,8 @@ pub(super) struct Venue {
     up_at: Nanos,
     has_trouble: bool,
     lost_for: u32,
+    /// How many orders the history shows at most, the oldest first.
+    history_max: usize,
     pub(super) fired: Trouble,
 }
 
@@ -135,6 +137,7 @@ impl Venue {
             up_at: Nanos(0),
             has_trouble: false,
             lost_for: 0,
+            history_max: usize::MAX,
             fired: Trouble::default(),
         }
     }
@@ -145,6 +148,11 @@ impl Venue {
 
     pub(super) fn lose_requests_for(&mut self, n: u32) {
         self.lost_for = n;
+    }
+
+    /// The history comes late: it ends with so many orders.
+    pub(super) fn end_history_after(&mut self, n: usize) {
+        self.history_max = n;
     }
 
     pub(super) fn connect(&mut self, now: Nanos) {
@@ -436,7 +444,7 @@ impl Venue {
                 Ok(Answer::Orders(open.iter().map(|own| Self::news_of(own, now)).collect()))
             }
             Request::OrderHistory { .. } => {
-                let all = self.orders.values();
+                let all = self.orders.values().take(self.history_max);
                 Ok(Answer::Orders(all.map(|own| Self::news_of(own, now)).collect()))
             }
             Request::Fills { since, .. } => Ok(self.list_fills(*since, now)),
