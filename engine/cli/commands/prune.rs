@@ -16,8 +16,8 @@ use crate::exit::{Answer, Outcome, input};
 
 /// Delete old runs: those that any of the rules names.
 ///
-/// Never the newest run nor one in use, and one that was cut off only with --force: what became of
-/// its orders may not be known yet. The number of a deleted run is not used again.
+/// Never what the next start goes on with nor a run in use, and one that was cut off only with --force:
+/// what became of its orders may not be known yet. The number of a deleted run is not used again.
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  tercel prune --keep 30 --dry-run\n  tercel prune --older-than 90 --max-gb 20"
