@@ -113,6 +113,8 @@ impl World {
             self.notices.append(&mut self.out.notices);
             for request in std::mem::take(&mut self.out.requests) {
                 self.venue.request(&request, self.now);
+                // Its answer may be due before anything else.
+                self.timer_at = self.timer_at.min(self.now);
             }
             let events = std::mem::take(&mut self.out.events);
             for event in &events {
@@ -143,6 +145,8 @@ impl World {
                     0 => spec.tif = TimeInForce::Ioc,
                     1 => spec.kind = OrderKind::Market,
                     2 => spec.post_only = true,
+                    3 => spec.kind = OrderKind::Stop { trigger: price },
+                    4 => spec.kind = OrderKind::StopLimit { trigger: price, price },
                     _ => {}
                 }
                 self.strings.place(spec);
@@ -216,6 +220,10 @@ impl World {
             assert_eq!(n, 1, "seed {seed}: {key:?} was placed {n} times");
         }
         assert_eq!(self.gateway.n_orders().1, 0, "seed {seed}: doubts are left");
+        let is_foreign =
+            |notice: &&GatewayNotice| matches!(notice, GatewayNotice::ForeignFill { .. });
+        let foreign: Vec<_> = self.notices.iter().filter(is_foreign).collect();
+        assert!(foreign.is_empty(), "seed {seed}: nobody else trades here: {foreign:?}");
     }
 }
 

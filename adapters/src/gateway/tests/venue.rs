@@ -32,10 +32,11 @@ pub(super) struct Trouble {
     pub(super) not_yet_known: u64,
     pub(super) refused: u64,
     pub(super) fills_late: u64,
+    pub(super) stop_fired: u64,
 }
 
 impl Trouble {
-    fn counts(&self) -> [u64; 10] {
+    fn counts(&self) -> [u64; 11] {
         [
             self.request_lost,
             self.request_late,
@@ -47,6 +48,7 @@ impl Trouble {
             self.not_yet_known,
             self.refused,
             self.fills_late,
+            self.stop_fired,
         ]
     }
 
@@ -65,6 +67,7 @@ impl Trouble {
         self.not_yet_known += other.not_yet_known;
         self.refused += other.refused;
         self.fills_late += other.fills_late;
+        self.stop_fired += other.stop_fired;
     }
 }
 
@@ -72,6 +75,9 @@ impl Trouble {
 pub(super) struct Resting {
     pub(super) key: OrderKey,
     number: u64,
+    /// What a conditional order of a perpetual is numbered apart: what comes of it has a number of its
+    /// own, and our name no more.
+    algo: Option<u64>,
     spec: OrderSpec,
     filled: Quantity,
     status: OrderStatus,
@@ -81,6 +87,19 @@ pub(super) struct Resting {
 impl Resting {
     pub(super) fn leaves(&self) -> Quantity {
         Quantity(self.spec.qty.0 - self.filled.0)
+    }
+
+    /// Returns whether it came of a conditional order and is another one at the venue.
+    const fn is_resulting(&self) -> bool {
+        self.algo.is_some() && self.number > 0
+    }
+
+    fn number(&self) -> VenueText {
+        let text = match self.algo {
+            Some(algo) if self.number == 0 => format!("a{algo}"),
+            _ => self.number.to_string(),
+        };
+        VenueText::from(&text).unwrap_or_default()
     }
 }
 
@@ -301,10 +320,9 @@ impl Venue {
     }
 
     fn news_of(order: &Resting, now: Nanos) -> OrderNews {
-        let number = order.number.to_string();
         OrderNews {
-            key: Some(order.key),
-            venue_order_id: VenueText::from(&number).unwrap_or_default(),
+            key: (!order.is_resulting()).then_some(order.key),
+            venue_order_id: order.number(),
             instrument: order.spec.instrument,
             status: order.status,
             side: order.spec.side,
@@ -315,9 +333,22 @@ impl Venue {
         }
     }
 
+    /// Returns the same as an answer that was asked for by our name.
+    fn named_news_of(order: &Resting, now: Nanos) -> OrderNews {
+        OrderNews { key: Some(order.key), ..Self::news_of(order, now) }
+    }
+
     fn tell_order(&mut self, key: OrderKey, now: Nanos) {
-        let news = Self::news_of(&self.orders[&key], now);
-        self.tell(News::Order(news), now);
+        let order = self.orders[&key];
+        if order.is_resulting() {
+            // The conditional one has fired, or its order is over; not how.
+            let mut news = Self::named_news_of(&order, now);
+            if news.status.is_over() && news.status != OrderStatus::Filled {
+                news.status = OrderStatus::Open;
+            }
+            self.tell(News::Order(news), now);
+        }
+        self.tell(News::Order(Self::news_of(&order, now)), now);
     }
 
     fn place(&mut self, key: OrderKey, spec: OrderSpec, now: Nanos) -> Result<Answer, VenueError> {
@@ -328,34 +359,57 @@ impl Venue {
             return Err(error(ErrorKind::Filter));
         }
         self.n_sent += 1;
+        let is_stop = spec.kind.trigger().is_some();
+        let is_apart = is_stop && self.instrument.is_perpetual();
         let order = Resting {
             key,
-            number: self.n_sent,
+            number: if is_apart { 0 } else { self.n_sent },
+            algo: is_apart.then_some(self.n_sent),
             spec,
             filled: Quantity::ZERO,
-            status: OrderStatus::Open,
+            status: if is_stop { OrderStatus::Waiting } else { OrderStatus::Open },
             placed_at: now,
         };
         self.orders.insert(key, order);
         self.tell_order(key, now);
         let takes = spec.kind == OrderKind::Market || spec.tif == TimeInForce::Ioc;
         let mut fills = Vec::new();
-        if takes {
-            let qty = self.random.between(0, spec.qty.0);
-            if qty > 0 {
-                fills.push(self.fill(key, Quantity(qty), now));
-            }
-            if let Some(order) = self.orders.get_mut(&key)
-                && !order.status.is_over()
-            {
-                order.status = OrderStatus::Expired;
-            }
-            self.tell_order(key, now);
+        if takes && !is_stop {
+            fills.extend(self.take(key, now));
         }
         if self.random.chance(50) {
             fills.clear();
         }
         Ok(Answer::Order(Self::news_of(&self.orders[&key], now), fills))
+    }
+
+    /// An order takes what there is, and what is left of it goes.
+    fn take(&mut self, key: OrderKey, now: Nanos) -> Option<FillNews> {
+        let qty = self.random.between(0, self.orders[&key].spec.qty.0);
+        let fill = (qty > 0).then(|| self.fill(key, Quantity(qty), now));
+        if let Some(order) = self.orders.get_mut(&key)
+            && !order.status.is_over()
+        {
+            order.status = OrderStatus::Expired;
+        }
+        self.tell_order(key, now);
+        fill
+    }
+
+    /// A stop fires.
+    fn trigger(&mut self, key: OrderKey, now: Nanos) {
+        self.fired.stop_fired += 1;
+        self.n_sent += 1;
+        let Some(order) = self.orders.get_mut(&key) else { return };
+        order.status = OrderStatus::Open;
+        if order.algo.is_some() {
+            order.number = self.n_sent;
+        }
+        let is_market = order.spec.kind.limit_price().is_none();
+        self.tell_order(key, now);
+        if is_market {
+            self.take(key, now);
+        }
     }
 
     fn fill(&mut self, key: OrderKey, qty: Quantity, now: Nanos) -> FillNews {
@@ -407,15 +461,29 @@ impl Venue {
             return;
         }
         let order = open[self.random.index(open.len())];
+        if order.status == OrderStatus::Waiting {
+            return self.trigger(order.key, now);
+        }
         let qty = Quantity(self.random.between(1, order.leaves().0));
         self.fill(order.key, qty, now);
     }
 
-    fn cancel(&mut self, key: OrderKey, now: Nanos) -> Result<Answer, VenueError> {
-        match self.orders.get_mut(&key) {
+    /// What came of a stop is known by its own number alone.
+    fn cancel(
+        &mut self,
+        key: OrderKey,
+        number: &VenueText,
+        now: Nanos,
+    ) -> Result<Answer, VenueError> {
+        let named = |order: &&mut Resting| !order.is_resulting() || order.number() == *number;
+        match self.orders.get_mut(&key).filter(named) {
             Some(order) if !order.status.is_over() => {
                 order.status = OrderStatus::Canceled;
+                let is_apart = order.algo.is_some() && !order.is_resulting();
                 self.tell_order(key, now);
+                if is_apart {
+                    return Ok(Answer::Done);
+                }
                 Ok(Answer::Order(Self::news_of(&self.orders[&key], now), Vec::new()))
             }
             _ => Err(error(ErrorKind::UnknownOrder)),
@@ -433,19 +501,21 @@ impl Venue {
         }
         let outcome = match &request.request {
             Request::Place { key, spec } => self.place(*key, *spec, now),
-            Request::Cancel { key, .. } => self.cancel(*key, now),
+            Request::Cancel { key, venue_order_id, .. } => self.cancel(*key, venue_order_id, now),
             Request::Amend { key, price, qty, .. } => self.amend(*key, *price, *qty, now),
             Request::CancelReplace { key, new_key, spec, only_unfilled } => {
                 self.swap(*key, *new_key, *spec, *only_unfilled, now)
             }
-            Request::QueryOrder { key, .. } => self.query(*key, now),
+            Request::QueryOrder { key, venue_order_id, .. } => {
+                self.query(*key, venue_order_id, now)
+            }
             Request::OpenOrders { .. } => {
                 let open = self.open();
                 Ok(Answer::Orders(open.iter().map(|own| Self::news_of(own, now)).collect()))
             }
             Request::OrderHistory { .. } => {
                 let all = self.orders.values().take(self.history_max);
-                Ok(Answer::Orders(all.map(|own| Self::news_of(own, now)).collect()))
+                Ok(Answer::Orders(all.map(|own| Self::named_news_of(own, now)).collect()))
             }
             Request::Fills { since, .. } => Ok(self.list_fills(*since, now)),
             Request::Balances => {
@@ -477,6 +547,8 @@ impl Venue {
         let has_trouble = self.has_trouble;
         let is_refused = has_trouble && self.random.chance(10);
         match self.orders.get_mut(&key) {
+            // There are no words for that.
+            Some(order) if order.algo.is_some() => Err(error(ErrorKind::NotSent)),
             Some(order) if !order.status.is_over() => {
                 if is_refused {
                     self.fired.refused += 1;
@@ -505,7 +577,7 @@ impl Venue {
         now: Nanos,
     ) -> Result<Answer, VenueError> {
         let is_refused = self.has_trouble && self.random.chance(10);
-        match self.orders.get_mut(&key) {
+        match self.orders.get_mut(&key).filter(|order| order.algo.is_none()) {
             Some(order) if !order.status.is_over() => {
                 if only_unfilled && order.filled.0 > 0 {
                     self.fired.refused += 1;
@@ -538,14 +610,22 @@ impl Venue {
         }
     }
 
-    fn query(&mut self, key: OrderKey, now: Nanos) -> Result<Answer, VenueError> {
+    fn query(
+        &mut self,
+        key: OrderKey,
+        number: &VenueText,
+        now: Nanos,
+    ) -> Result<Answer, VenueError> {
         let not_yet = self.has_trouble && self.random.chance(60);
         match self.orders.get(&key) {
             Some(order) if now.since(order.placed_at) < Nanos::SECOND && not_yet => {
                 self.fired.not_yet_known += 1;
                 Err(error(ErrorKind::UnknownOrder))
             }
-            Some(order) => Ok(Answer::Order(Self::news_of(order, now), Vec::new())),
+            Some(order) if order.number() == *number => {
+                Ok(Answer::Order(Self::news_of(order, now), Vec::new()))
+            }
+            Some(order) => Ok(Answer::Order(Self::named_news_of(order, now), Vec::new())),
             None => Err(error(ErrorKind::UnknownOrder)),
         }
     }
