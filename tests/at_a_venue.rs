@@ -135,6 +135,40 @@ fn killed_again_and_again_it_agrees_with_the_venue() {
     assert_eq!(holds(&folder, KEY), Vec::<String>::new(), "the key leaked");
 }
 
+/// A paper run used to go on with a venue's account and the other way round, and a strategy could lose
+/// sight of an instrument in which it had orders.
+#[test]
+fn a_state_goes_on_only_where_its_orders_went() {
+    let exchange = Exchange::start("BTCUSDT,ETHUSDT");
+    let place = place_at(&exchange, SCRIPT, 2);
+    let path = place.path("tercel.toml");
+    let config = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("symbols = [\"BTCUSDT\"]", "symbols = [\"BTCUSDT\", \"ETHUSDT\"]")
+        + "symbols = [\"BTCUSDT\"]\n";
+    std::fs::write(&path, &config).unwrap();
+    let mut server = place.start();
+    let status = server.wait_until(|status| status["n_open_orders"].as_u64() > Some(0));
+    assert_eq!((&status["mode"], &status["links"][0]["is_up"]), (&json!("testnet"), &json!(true)));
+    server.kill();
+    for (other, wanted) in [
+        (config.replace("\"testnet\"", "\"paper\""), "testnet at binance (custom)"),
+        (config.replace("custom\"", "custom\"\nname = \"binance_usdm\""), "binance_usdm"),
+        (
+            config.replace("symbols = [\"BTCUSDT\"]\n", "symbols = [\"ETHUSDT\"]\n"),
+            "trader does not trade BTCUSDT any more",
+        ),
+    ] {
+        std::fs::write(&path, other).unwrap();
+        let refused = place.tercel(&["run", "--config", "tercel.toml"]);
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{text}");
+        assert!(text.contains(wanted) && text.contains("--fresh"), "{text}");
+    }
+    std::fs::write(&path, &config).unwrap();
+    place.start().kill();
+}
+
 /// Buys a little, leaves two orders far below the market, and then nothing more, ever.
 const QUIET: &str = r#"
 strategy { name = "trader", timers = { beat = 100 } }

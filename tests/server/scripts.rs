@@ -1,5 +1,7 @@
 //! A script changes while it trades.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::rig::{Place, TRADER};
@@ -44,6 +46,57 @@ fn a_saved_script_takes_over_and_a_broken_one_does_not() {
     assert_eq!(server.stop("-TERM"), Some(0));
     let replayed = place.json(&["replay", "latest", "--json"]);
     assert_eq!((&replayed["identical"], &replayed["stopped"]), (&json!(true), &json!(null)));
+}
+
+/// Any script that was saved in the folder used to bring back the version that somebody had gone back
+/// from.
+#[test]
+fn another_file_does_not_undo_a_rollback() {
+    let place = Place::new(TRADER, "20.0");
+    let mut server = place.start();
+    let first = server.wait_until(|status| status["seq"].as_u64() > Some(100));
+    std::fs::write(place.script(), format!("{TRADER}\n-- another version\n")).unwrap();
+    server.wait_until(|status| status["strategies"][0]["generation"] == 2);
+    let hash = first["strategies"][0]["hash"].as_str().unwrap();
+    assert!(place.tercel(&["ctl", "rollback", hash]).status.success());
+    let path = place.path("other.luau");
+    for n in 0..3 {
+        std::fs::write(&path, format!("-- {n}")).unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    let status = server.status().unwrap();
+    let own = &status["strategies"][0];
+    assert_eq!((&own["generation"], own["hash"].as_str()), (&json!(3), Some(hash)));
+    std::fs::write(place.script(), format!("{TRADER}\n-- a third version\n")).unwrap();
+    server.wait_until(|status| status["strategies"][0]["generation"] == 4);
+    assert_eq!(server.stop("-TERM"), Some(0));
+}
+
+/// Parameters that were set while another version ran in shadow used to be lost when it took over.
+#[test]
+fn parameters_are_not_set_while_another_version_is_on_its_way() {
+    let place = Place::of(
+        TRADER,
+        "",
+        "pace = 20.0",
+        "[reload]\nshadow_events = 1000000000\n[[strategy]]\nscript = \"trader.luau\"\n",
+    );
+    let mut server = place.start();
+    server.wait_until(|status| status["seq"].as_u64() > Some(100));
+    assert!(place.tercel(&["ctl", "set", "quantity=0.02"]).status.success());
+    std::fs::write(place.script(), format!("{TRADER}\n-- another version\n")).unwrap();
+    let begun = Instant::now();
+    let refused = loop {
+        let answer = place.tercel(&["ctl", "set", "quantity=0.03"]);
+        if !answer.status.success() {
+            break answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "no version is on its way");
+    };
+    assert_eq!(refused.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(text.contains("trader") && text.contains("shadow"), "{text}");
+    assert_eq!(server.stop("-TERM"), Some(0));
 }
 
 #[test]

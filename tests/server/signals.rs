@@ -61,6 +61,23 @@ fn two_servers_do_not_share_a_folder() {
     assert_eq!(server.stop("-TERM"), Some(0));
 }
 
+/// Whatever lay where the control socket was to be used to be deleted.
+#[test]
+fn a_file_in_the_place_of_the_control_socket_stays() {
+    let place = Place::of(
+        TRADER,
+        "",
+        "pace = 50.0",
+        "[control]\nsocket = \"notes.txt\"\n[[strategy]]\nscript = \"trader.luau\"\n",
+    );
+    std::fs::write(place.path("notes.txt"), "mine").unwrap();
+    let refused = place.tercel(&["run", "--config", "tercel.toml"]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    assert!(text.contains("notes.txt") && text.contains("[control] socket"), "{text}");
+    assert_eq!(std::fs::read_to_string(place.path("notes.txt")).unwrap(), "mine");
+}
+
 #[test]
 fn another_configuration_does_not_silently_lose_what_was_held() {
     let place = Place::new(TRADER, "50.0");

@@ -12,7 +12,9 @@ use crate::commands::backtest::venue_options;
 use crate::commands::{print, print_json};
 use crate::exit::{Answer, Blame, Failure, Outcome, input};
 use crate::server::begin::Setup;
+use crate::server_config::exchange::CredentialsFrom;
 use crate::server_config::feed::FeedKind;
+use crate::server_config::sections::Mode;
 use crate::server_config::{BoundStrategy, ServerFile};
 use crate::toml_file::TomlFile;
 use crate::venue::VenueAccess;
@@ -123,11 +125,38 @@ fn unit(file: &ServerFile, path: &Path, exe: &Path, user: &str) -> Outcome<Strin
     Ok(UNIT
         .replace("{exe}", &in_command(exe)?)
         .replace("{exec_config}", &in_command(path)?)
+        // Who has a unit made of a configuration for real money asks for it.
+        .replace("{live}", if config.run.mode == Mode::Live { " --live" } else { "" })
+        .replace("{credentials}", &credentials(file, path)?)
         .replace("{config}", &quoted(path)?)
         .replace("{folders}", &folders.join(" "))
         // This setting takes the rest of its line, without quotes.
         .replace("{working}", &working.display().to_string().replace('%', "%%"))
         .replace("{user}", user))
+}
+
+/// Returns the lines that hand over the key that orders need, where systemd has to.
+fn credentials(file: &ServerFile, path: &Path) -> Outcome<String> {
+    let section = &file.config.exchange;
+    if file.config.run.mode == Mode::Paper {
+        return Ok(String::new());
+    }
+    let name = &section.credentials_name;
+    let beside = |ending: &str| quoted(&path.with_extension(ending));
+    Ok(match section.credentials {
+        CredentialsFrom::File => String::new(),
+        CredentialsFrom::Env => format!(
+            "# {name}_KEY=... and {name}_SECRET=..., in a file of mode 0600 that belongs to root.\n\
+             EnvironmentFile={}\n",
+            beside("env")?
+        ),
+        CredentialsFrom::Systemd => format!(
+            "# Lines key = ... and secret = ..., in a file of mode 0600 that belongs to root. Encrypted:\n\
+             # `systemd-creds encrypt`, and LoadCredentialEncrypted= here.\n\
+             LoadCredential={name}:{}\n",
+            beside("key")?
+        ),
+    })
 }
 
 /// Writes a path as a word of a unit.
@@ -273,8 +302,38 @@ mod tests {
         ] {
             assert!(unit.lines().any(|have| have == line), "{line}\n{unit}");
         }
+        assert!(!unit.contains("--live") && !unit.contains("LoadCredential"), "{unit}");
         let settings = unit.lines().filter(|line| !line.starts_with('#'));
         assert!(settings.clone().all(|line| !line.contains('{')), "{unit}");
         assert!(settings.filter(|line| line.contains('=')).count() > 30);
+    }
+    /// A unit for a live configuration lacked `--live`, so that the server refused to start, and nothing
+    /// handed the key over.
+    #[test]
+    fn a_unit_of_a_live_server_says_so_and_hands_the_key_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tercel.toml");
+        let unit_of = |credentials: &str| {
+            let text = format!(
+                "[run]\nmode = \"live\"\n[feed]\nkind = \"exchange\"\n[exchange]\nsymbols = [\"BTCUSDT\"]\n\
+                 credentials = \"{credentials}\"\n{}[[strategy]]\nscript = \"a.luau\"\n",
+                if credentials == "file" { "credentials_file = \"own.key\"\n" } else { "" }
+            );
+            std::fs::write(&path, text).unwrap();
+            let file = ServerFile::read(&path).unwrap();
+            unit(&file, &path, Path::new("/opt/tercel"), "trader").unwrap()
+        };
+        let here = folder.path().display();
+        for (credentials, line) in [
+            ("env", format!("EnvironmentFile={here}/tercel.env")),
+            ("systemd", format!("LoadCredential=TERCEL:{here}/tercel.key")),
+            ("file", "User=trader".to_owned()),
+        ] {
+            let unit = unit_of(credentials);
+            let start = format!("ExecStart=/opt/tercel run --config {here}/tercel.toml --live");
+            for line in [line, start] {
+                assert!(unit.lines().any(|have| have == line), "{line}\n{unit}");
+            }
+        }
     }
 }

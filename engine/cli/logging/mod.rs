@@ -25,12 +25,25 @@ const QUEUE_LINES: usize = 16_384;
 /// Keeps the log open. Dropping it writes what is waiting, for a second at most.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    dropped: ErrorCounter,
-    n_failed: Arc<AtomicU64>,
+    lost: Lost,
     _worker: WorkerGuard,
 }
 
 impl Guard {
+    /// Returns what counts the lines that are lost, for whoever shows it.
+    pub(crate) fn lost(&self) -> Lost {
+        self.lost.clone()
+    }
+}
+
+/// Counts lines that are lost.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    dropped: ErrorCounter,
+    n_failed: Arc<AtomicU64>,
+}
+
+impl Lost {
     /// Returns how many lines were dropped because too many were waiting.
     pub(crate) fn n_dropped(&self) -> u64 {
         u64::try_from(self.dropped.dropped_lines()).unwrap_or(u64::MAX)
@@ -80,7 +93,8 @@ fn writing<W: Write + Send + 'static>(
         .buffered_lines_limit(QUEUE_LINES)
         .thread_name("log")
         .finish(writer);
-    let guard = Guard { dropped: lines.error_counter(), n_failed, _worker: worker };
+    let lost = Lost { dropped: lines.error_counter(), n_failed };
+    let guard = Guard { lost, _worker: worker };
     let lines = tracing_subscriber::fmt()
         .with_max_level(level(section.level))
         .with_ansi(is_colored)
@@ -145,7 +159,7 @@ mod tests {
             tracing::error!("must be seen");
         });
         drop(dispatch);
-        assert_eq!((guard.n_dropped(), guard.n_failed()), (0, 0));
+        assert_eq!((guard.lost.n_dropped(), guard.lost.n_failed()), (0, 0));
         drop(guard);
         std::fs::read_to_string(section.file.as_ref().unwrap()).unwrap()
     }
@@ -199,10 +213,10 @@ mod tests {
             }
         });
         // One line may already be on its way to the disk.
-        assert!((999..=1_000).contains(&guard.n_dropped()), "{}", guard.n_dropped());
+        assert!((999..=1_000).contains(&guard.lost.n_dropped()), "{}", guard.lost.n_dropped());
         drop(release);
-        let n_failed = Arc::clone(&guard.n_failed);
-        let n_written = u64::try_from(n_lines).unwrap() - guard.n_dropped();
+        let n_failed = Arc::clone(&guard.lost.n_failed);
+        let n_written = u64::try_from(n_lines).unwrap() - guard.lost.n_dropped();
         drop((dispatch, guard));
         assert_eq!(n_failed.load(Ordering::Relaxed), n_written);
     }

@@ -181,10 +181,16 @@ pub(crate) fn recovered_story(recovered: &Recovered) -> Vec<String> {
         Some(reason) => format!("ended: {reason}"),
         None => "was cut off".to_owned(),
     };
-    vec![format!(
+    let mut story = vec![format!(
         "run {} {end}, at event {}; {} entries repeated after its last snapshot",
         recovered.run, recovered.last_seq.0, recovered.n_repeated
-    )]
+    )];
+    if let Some(why) = &recovered.hole {
+        story.push(format!(
+            "its journal has a hole near its end ({why}): compare with the venue before you resume it"
+        ));
+    }
+    story
 }
 
 /// Says what a state holds, and what is to be settled with the venue.

@@ -24,6 +24,7 @@ use super::{EngineOf, Server, now, timing};
 use crate::exit::{Blame, Failure, Outcome};
 use crate::logging;
 use crate::server_config::ServerFile;
+use crate::server_config::feed::FeedKind;
 use crate::server_config::sections::{JournalModeName, Profile};
 use crate::server_config::values::Pace;
 
@@ -48,7 +49,7 @@ pub(super) fn start(
     file: &ServerFile,
     setup: &Setup,
     starts: Vec<Start>,
-    log: logging::Guard,
+    log: logging::Lost,
 ) -> Outcome<(Arc<Server>, Shards<Outcome<Ending>>)> {
     let config = &file.config;
     let n_engines = starts.len();
@@ -111,6 +112,8 @@ pub(super) fn start(
         shadow_events: config.reload.shadow_events,
         slots: Mutex::new(slots.into_iter().map(|(_, slot)| slot).collect()),
         feed_name: config.feed.kind.as_str().to_owned(),
+        mode: config.run.mode.as_str(),
+        has_tape: config.tape.enabled,
         log,
         is_over: false.into(),
     });
@@ -148,9 +151,18 @@ fn tape(file: &ServerFile, setup: &Setup, folder: &RunFolder) -> Outcome<Option<
         bytes_max: (section.keep_gb > 0).then_some(section.keep_gb << 30),
         age_max: (section.keep_days > 0)
             .then(|| Duration::from_secs(section.keep_days * 24 * 3_600)),
+        patience: patience(file),
         ..MarketTapeOptions::default()
     };
     MarketTape::create(&folder.tape(), &metadata, options).map(Some).or_machine()
+}
+
+/// Returns how long the engine may wait for the disk to have room.
+fn patience(file: &ServerFile) -> Duration {
+    match file.config.feed.kind {
+        FeedKind::Exchange => Duration::ZERO,
+        FeedKind::Seeded | FeedKind::Tape => Duration::from_secs(file.config.journal.stall_s),
+    }
 }
 
 fn recorder_options(file: &ServerFile) -> RecorderOptions {
@@ -163,6 +175,7 @@ fn recorder_options(file: &ServerFile) -> RecorderOptions {
         snapshot_entries: section.snapshot_every_entries,
         snapshot_interval: Duration::from_secs(section.snapshot_every_s),
         stall: Duration::from_secs(section.stall_s),
+        patience: patience(file),
         ..RecorderOptions::default()
     }
 }
@@ -203,6 +216,8 @@ fn slots_of(
             version: version.clone(),
             generation: 1,
             history: Vec::new(),
+            is_refused: false,
+            is_loading: false,
         };
         (*id, slot)
     };

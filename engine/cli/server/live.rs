@@ -195,15 +195,16 @@ impl Exchange {
         resyncs: ResyncHandle,
         control: Control,
     ) -> Outcome<Ending> {
+        let clock = loop_clock(&body);
         let Some(setup) = &self.account else {
             let (body, port) = body.on_paper();
             let port = WithResyncs::new(port, resyncs);
-            return body.run_loop(UtcClock::system(), port, source, control);
+            return body.run_loop(clock, port, source, control);
         };
         let driver = self.account(setup, &body.file, &body.beginning.state, dial_busy(&self))?;
         let tell = teller(&body);
         let port = LivePort::new(driver, UtcClock::system(), resyncs, Box::new(tell));
-        body.elsewhere().run_loop(UtcClock::system(), port, source, control)
+        body.elsewhere().run_loop(clock, port, source, control)
     }
 
     /// Runs the engine with all sockets behind tokio on other threads.
@@ -217,21 +218,21 @@ impl Exchange {
         let (feed, source) =
             SharedFeed::spawn(capacity, venues, &control, market, UtcClock::system())
                 .or_machine()?;
+        let clock = loop_clock(&body);
         let ending = match &self.account {
             None => {
                 let (body, port) = body.on_paper();
                 let port = WithResyncs::new(port, resyncs);
-                body.run_loop(UtcClock::system(), port, source, control)?
+                body.run_loop(clock, port, source, control)?
             }
             Some(setup) => {
                 let driver = self.account(setup, &body.file, &body.beginning.state, dial)?;
                 let tell = Box::new(teller(&body));
-                let clock = UtcClock::system();
+                let own = UtcClock::system();
                 let (thread, port) =
-                    AccountThread::spawn(move || driver, clock, &control, resyncs, tell)
+                    AccountThread::spawn(move || driver, own, &control, resyncs, tell)
                         .or_machine()?;
-                let ending =
-                    body.elsewhere().run_loop(UtcClock::system(), port, source, control)?;
+                let ending = body.elsewhere().run_loop(clock, port, source, control)?;
                 thread.join();
                 ending
             }
@@ -241,6 +242,24 @@ impl Exchange {
     }
 }
 
+/// Returns the engine's clock. It does not begin before the run that this one goes on from ended: where
+/// somebody has set the system's back, what was counted then would lie in the future, and limits a second
+/// or a day would hold orders back until that has come.
+fn loop_clock(body: &Body) -> UtcClock {
+    let Some((run, ended)) = body.beginning.after else { return UtcClock::system() };
+    let behind_ns = ended.since(now());
+    if behind_ns > Nanos::SECOND {
+        let behind_s = behind_ns / Nanos::SECOND;
+        tracing::warn!(
+            run,
+            behind_s,
+            "the system's clock shows less than when that run ended; the \
+            engine's goes on from there, and comes back by a thousandth of the time that passes"
+        );
+    }
+    UtcClock::system().not_before(ended)
+}
+
 /// Returns what tells people of the account.
 fn teller(body: &Body) -> impl FnMut(GatewayNotice) + Send + 'static {
     let notices = body.notices.clone();
@@ -248,14 +267,34 @@ fn teller(body: &Body) -> impl FnMut(GatewayNotice) + Send + 'static {
     let assets = body.assets.clone();
     move |notice| {
         let (level, text) = text_of(&notice, &symbols, &assets);
-        let (difference, compared) = match &notice {
-            GatewayNotice::Reconciled { n_orders, n_differences } => {
-                (*n_differences > 0, Some(*n_orders))
-            }
-            GatewayNotice::Foreign { .. } => (true, None),
-            _ => (level != "info", None),
+        let compared = match &notice {
+            GatewayNotice::Reconciled { n_orders, .. } => Some(*n_orders),
+            _ => None,
         };
+        let difference = is_difference(&notice);
         notices.tell_of_account(now(), level, text, difference, compared);
+    }
+}
+
+/// Returns whether a notice says that the venue's books and ours differ. That a question was asked twice
+/// or an answer came late says nothing of the books.
+const fn is_difference(notice: &GatewayNotice) -> bool {
+    match notice {
+        GatewayNotice::Reconciled { n_differences, .. } => *n_differences > 0,
+        GatewayNotice::Foreign { .. }
+        | GatewayNotice::ForeignFill { .. }
+        | GatewayNotice::HoldingDiffers { .. }
+        | GatewayNotice::PositionDiffers { .. }
+        | GatewayNotice::Orphan { .. }
+        | GatewayNotice::Vanished { .. } => true,
+        GatewayNotice::Online
+        | GatewayNotice::Offline
+        | GatewayNotice::OutcomeUnknown { .. }
+        | GatewayNotice::Settled { .. }
+        | GatewayNotice::QueryFailed { .. }
+        | GatewayNotice::Alarm { .. }
+        | GatewayNotice::MarginCall { .. }
+        | GatewayNotice::FeeNotBooked { .. } => false,
     }
 }
 

@@ -2,11 +2,13 @@
 //! them. There is one engine unless the configuration wants several.
 //!
 //! Every start is a recovery: seal the runs before, read what they left, begin new runs with that.
-//! `predecessors.rs` finds what was left, `begin.rs` decides what a run begins with, `engine.rs` is an
+//! `predecessors.rs` finds what was left, `destination.rs` whether its orders went the same way, `begin.rs`
+//! decides what a run begins with, `engine.rs` is an
 //! engine's thread, `endings.rs` says what it means that one ended, `scripts.rs` holds the versions of the
 //! strategies, `socket.rs` answers `tercel ctl`, `watch.rs` sees files change.
 
 pub(crate) mod begin;
+mod destination;
 mod endings;
 mod engine;
 mod feed;
@@ -59,7 +61,10 @@ pub(crate) struct Server {
     /// The strategies by their ids in the whole.
     slots: Mutex<Vec<Slot>>,
     feed_name: String,
-    log: logging::Guard,
+    /// Where orders go, in the configuration's word.
+    mode: &'static str,
+    has_tape: bool,
+    log: logging::Lost,
     is_over: AtomicBool,
 }
 
@@ -104,7 +109,7 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     let begun = Instant::now();
     let before = if fresh { None } else { predecessors::predecessors(&catalog, true)? };
     if let Some(before) = &before {
-        before.check(&shards, file.config.run.deal)?;
+        before.check(&shards, file)?;
     }
     let n_runs = u32::try_from(shards.len()).or_machine()?;
     let folders = catalog.next_group(&lock, n_runs, file.config.run.deal.as_str()).or_machine()?;
@@ -133,7 +138,7 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     tracing::info!(%runs, ms = begun.elapsed().as_millis(), "recovered");
     let signals = Signals::catch()?;
     let listener = socket::listen(&file.config.control_socket())?;
-    let (server, mut shards) = engine::start(file, &setup, starts, log)?;
+    let (server, mut shards) = engine::start(file, &setup, starts, log.lost())?;
     for line in story {
         server.notices.tell(now(), "info", line);
     }

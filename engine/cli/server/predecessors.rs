@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use tercel_core::{AccountId, Instrument, Seq};
+use tercel_core::{AccountId, Instrument, Seq, StrategyId};
 use tercel_runtime::{RecoverError, Recovered, Shard, recover};
 use tercel_store::journal::{Journal, JournalError, JournalOptions, JournalReader};
 use tercel_store::runs::{RunCatalog, RunFolder, RunGroup};
 
-use super::named;
+use super::scripts::abandoned;
+use super::{destination, named};
 use crate::exit::{Blame, Failure, Outcome, input};
-use crate::server_config::sections::Deal;
+use crate::server_config::ServerFile;
 
 /// What the last start left that came about: that of every engine.
 pub(crate) struct Predecessors {
@@ -21,8 +22,10 @@ pub(crate) struct Predecessors {
 
 impl Predecessors {
     /// Refuses what other engines, or engines of other shape, have left.
-    pub(super) fn check(&self, shards: &[Shard], deal: Deal) -> Outcome<()> {
+    pub(super) fn check(&self, shards: &[Shard], file: &ServerFile) -> Outcome<()> {
         let Self { group, runs } = self;
+        runs.iter().try_for_each(|recovered| destination::check(recovered, file))?;
+        let deal = file.config.run.deal;
         let is_deal_equal = group.n == 1 || group.deal == deal.as_str();
         if runs.len() != shards.len() || !is_deal_equal {
             let of = |n: usize, deal: &str| match n {
@@ -134,6 +137,18 @@ fn check_shape(recovered: &Recovered, shard: &Shard) -> Outcome<()> {
     let now: Vec<_> = ours.iter().map(|own| on(&own.name, own.account)).collect();
     if then != now {
         return Err(differs(recovered.run, "strategies", &then, &now));
+    }
+    if state.assets != config.assets {
+        return Err(differs(recovered.run, "assets", &state.assets, &config.assets));
+    }
+    for (id, own) in (0..).map(StrategyId).zip(&config.strategies) {
+        if let Some(symbol) = abandoned(state, id, &own.instruments) {
+            return Err(input(format!(
+                "{} does not trade {symbol} any more, where run {} has left it a position or orders; \
+                 let it trade {symbol}, flatten it there first, or begin anew with --fresh",
+                own.name, recovered.run
+            )));
+        }
     }
     Ok(())
 }

@@ -6,7 +6,9 @@ use std::sync::PoisonError;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use tercel_core::{Command, Effect, Engine, Event, InstrumentId, Notice, Seq, StrategyId, Value};
+use tercel_core::{
+    Command, Effect, Engine, Event, InstrumentId, Notice, Seq, State, StrategyId, Value,
+};
 use tercel_runtime::{Directive, Handle, Load, LoadReport, Loaded, Version, placeholder};
 use tercel_script::{Language, Script};
 use tercel_store::journal::{JournalReader, Record};
@@ -29,6 +31,33 @@ pub(crate) struct Slot {
     pub(crate) generation: u64,
     /// Earlier versions, oldest first.
     pub(crate) history: Vec<Version>,
+    /// Whether the file was refused when it was loaded last: any change near it may mend that.
+    pub(crate) is_refused: bool,
+    /// Whether a version is on its way, in its trial or in the shadow of the one that runs.
+    pub(crate) is_loading: bool,
+}
+
+impl Slot {
+    /// Returns the script's file and those of the modules that the running version requires.
+    fn files(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        let here = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let here = here.unwrap_or_else(|| Path::new("."));
+        let own = self.path.file_name().map(|name| here.join(name));
+        let modules = self.version.script().modules().keys();
+        own.into_iter().chain(modules.map(move |name| here.join(name)))
+    }
+
+    /// Refuses what a version on its way would undo.
+    fn check_idle(&self) -> Result<(), String> {
+        if self.is_loading {
+            return Err(format!(
+                "another version of {} is being tried or runs in shadow; ask again when it has taken \
+                 over or was refused (`tercel ctl tail` tells)",
+                self.name
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// How long the engine may take to let a version take over.
@@ -43,33 +72,29 @@ impl Server {
         shadow: u64,
         force: bool,
     ) -> Result<Option<String>, String> {
-        let (version, old_hash, engine) = {
+        // Nobody who asks how things stand waits for a script to be compiled.
+        let (path, overrides, symbols, seed, running, engine) = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             let slot = slots.get(n).ok_or("there is no such strategy")?;
-            let language = Language::of(&slot.path).ok_or("the script's name tells no language")?;
-            let script = Script::load(&slot.path, &self.script_limits(language))
-                .map_err(|e| e.to_string())?;
-            let known: Vec<_> = script.manifest().params.iter().map(|spec| &spec.name).collect();
-            // A parameter that a version does not know any more is not its business.
-            let overrides: Vec<_> = slot
-                .overrides
-                .iter()
-                .filter(|(name, _)| known.contains(&name))
-                .map(|(name, value)| (name.as_str(), value))
-                .collect();
-            let version = Version::new(
-                slot.version.strategy(),
-                script,
-                overrides,
-                &slot.symbols,
-                &self.instruments,
-                slot.seed,
-            )
-            .map_err(|error| error.to_string())?;
-            (version, *slot.version.hash(), slot.engine)
+            let (path, symbols) = (slot.path.clone(), slot.symbols.clone());
+            let overrides = slot.overrides.clone();
+            (path, overrides, symbols, slot.seed, slot.version.clone(), slot.engine)
         };
+        let language = Language::of(&path).ok_or("the script's name tells no language")?;
+        let script =
+            Script::load(&path, &self.script_limits(language)).map_err(|e| e.to_string())?;
+        let known: Vec<_> = script.manifest().params.iter().map(|spec| &spec.name).collect();
+        // A parameter that a version does not know any more is not its business.
+        let overrides: Vec<_> = overrides
+            .iter()
+            .filter(|(name, _)| known.contains(&name))
+            .map(|(name, value)| (name.as_str(), value))
+            .collect();
+        let version =
+            Version::new(running.strategy(), script, overrides, &symbols, &self.instruments, seed)
+                .map_err(|error| error.to_string())?;
         self.check_engine(engine, &version)?;
-        if *version.hash() == old_hash && !force {
+        if version.hash() == running.hash() && !force {
             return Ok(None);
         }
         self.load(n, &version.wrapped(timing::timed), shadow).map(Some)
@@ -141,8 +166,28 @@ impl Server {
         None
     }
 
-    /// Tries a version on a copy of the engine, then lets it take over.
+    /// Lets a version take over, one at a time.
     fn load(&self, n: usize, version: &Version, shadow: u64) -> Result<String, String> {
+        self.begin_loading(n)?;
+        let loaded = self.try_version(n, version, shadow);
+        if let Some(slot) = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get_mut(n) {
+            slot.is_loading = false;
+        }
+        loaded
+    }
+
+    /// Takes note that a version is on its way: parameters that were set meanwhile would be lost with
+    /// the version that they were set for.
+    fn begin_loading(&self, n: usize) -> Result<(), String> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.get_mut(n).ok_or("there is no such strategy")?;
+        slot.check_idle()?;
+        slot.is_loading = true;
+        Ok(())
+    }
+
+    /// Tries a version on a copy of the engine, then lets it take over.
+    fn try_version(&self, n: usize, version: &Version, shadow: u64) -> Result<String, String> {
         let engine = self.engine_of(n)?;
         dry_run(&engine, version, self.intents_per_call)?;
         let (answer, answered) = sync_channel(1);
@@ -171,6 +216,7 @@ impl Server {
     pub(super) fn set(&self, n: usize, changes: &[(String, String)]) -> Result<String, String> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = slots.get_mut(n).ok_or("there is no such strategy")?;
+        slot.check_idle()?;
         let specs = &slot.version.script().manifest().params;
         let mut values = Vec::new();
         for (name, text) in changes {
@@ -199,21 +245,36 @@ impl Server {
     /// Returns the folders that scripts and what they require lie in.
     pub(super) fn script_folders(&self) -> BTreeSet<PathBuf> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut folders = BTreeSet::new();
-        for slot in slots.iter() {
-            let here = slot.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let here = here.unwrap_or_else(|| Path::new("."));
-            let modules = slot.version.script().modules().keys();
-            folders.insert(here.to_owned());
-            folders.extend(modules.filter_map(|name| here.join(name).parent().map(PathBuf::from)));
-        }
-        folders
+        slots
+            .iter()
+            .flat_map(Slot::files)
+            .filter_map(|file| file.parent().map(PathBuf::from))
+            .collect()
+    }
+
+    /// Loads the strategies again that are made of these files. Others stay as they are: a version that
+    /// somebody went back to is not undone by saving another strategy.
+    pub(super) fn files_changed(&self, paths: &BTreeSet<PathBuf>) {
+        let is_concerned = |slot: &Slot| {
+            slot.is_refused
+                || slot.files().any(|file| paths.iter().any(|path| is_same_script(path, &file)))
+        };
+        let concerned: Vec<_> = {
+            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.iter().map(is_concerned).collect()
+        };
+        let concerned = concerned.into_iter().enumerate().filter(|(_, own)| *own);
+        concerned.for_each(|(n, _)| self.reload_and_tell(n));
     }
 
     /// Tells of a reload that somebody asked for by saving a file.
-    pub(super) fn reload_and_tell(&self, n: usize) {
+    fn reload_and_tell(&self, n: usize) {
         let now = super::now();
-        match self.reload(n, self.shadow_events, false) {
+        let done = self.reload(n, self.shadow_events, false);
+        if let Some(slot) = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get_mut(n) {
+            slot.is_refused = done.is_err();
+        }
+        match done {
             Ok(None) => {}
             Ok(Some(text)) => self.notices.tell(now, "info", text),
             Err(why) => {
@@ -229,18 +290,11 @@ impl Server {
 fn dry_run(engine: &Handle, version: &Version, intents_per_call: usize) -> Result<(), String> {
     let (state, now) = engine.snapshot(LOAD_WAIT).map_err(|e| e.to_string())?;
     let id = version.strategy();
-    let own = &state.strategies[id.index()];
-    let is_kept = |instrument: &InstrumentId| version.instruments().contains(instrument);
-    if let Some(gone) = own.instruments.iter().find(|instrument| !is_kept(instrument)) {
-        let is_held = !own.scope.positions[gone.index()].qty.is_zero();
-        let is_working = state.orders.working(*gone).any(|order| order.strategy == id);
-        if is_held || is_working {
-            let symbol = &state.instruments[gone.index()].spec.symbol;
-            return Err(format!(
-                "the new version does not trade {symbol}, where the strategy has a position or \
-                 orders: flatten it first"
-            ));
-        }
+    if let Some(symbol) = abandoned(&state, id, version.instruments()) {
+        return Err(format!(
+            "the new version does not trade {symbol}, where the strategy has a position or orders: \
+             flatten it first"
+        ));
     }
     let nobody = state.strategies.iter().map(|_| placeholder()).collect();
     let mut engine = Engine::restore(state, nobody, intents_per_call).map_err(|e| e.to_string())?;
@@ -252,6 +306,29 @@ fn dry_run(engine: &Handle, version: &Version, intents_per_call: usize) -> Resul
         _ => None,
     });
     fault.map_or(Ok(()), |fault| Err(format!("its first call fails: {fault}")))
+}
+
+/// Returns whether two paths name one script; modules are named without their ending, and the system
+/// tells of changes by paths from the root.
+fn is_same_script(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| std::path::absolute(path).map(|path| path.with_extension(""));
+    matches!((whole(one), whole(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Returns an instrument in which a strategy has a position or orders and which is not among these.
+pub(super) fn abandoned(
+    state: &State,
+    id: StrategyId,
+    instruments: &[InstrumentId],
+) -> Option<String> {
+    let own = &state.strategies[id.index()];
+    let is_busy = |instrument: &InstrumentId| {
+        !own.scope.positions[instrument.index()].qty.is_zero()
+            || state.orders.working(*instrument).any(|order| order.strategy == id)
+    };
+    let is_gone = |instrument: &&InstrumentId| !instruments.contains(*instrument);
+    let gone = own.instruments.iter().filter(is_gone).find(|instrument| is_busy(instrument))?;
+    Some(state.instruments[gone.index()].spec.symbol.clone())
 }
 
 fn told(name: &str, generation: u64, version: &Version, report: &LoadReport) -> String {

@@ -1,7 +1,7 @@
 //! The control socket: one JSON object a line, a request and its answer.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const STATUS_WAIT: Duration = Duration::from_secs(5);
 
 /// Listens on a socket that only this user can open. Replaces a socket that nobody listens on.
 pub(super) fn listen(path: &Path) -> Outcome<UnixListener> {
-    if path.exists() && UnixStream::connect(path).is_err() {
+    if is_abandoned(path) {
         std::fs::remove_file(path).or_machine()?;
     }
     let listener = UnixListener::bind(path).map_err(|error| {
@@ -35,6 +35,13 @@ pub(super) fn listen(path: &Path) -> Outcome<UnixListener> {
     })?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).or_machine()?;
     Ok(listener)
+}
+
+/// Returns whether this is a socket on which nobody listens. Anything else is somebody's, and stays.
+fn is_abandoned(path: &Path) -> bool {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|at| at.file_type().is_socket());
+    let refused = |error: &std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
+    is_socket && UnixStream::connect(path).as_ref().is_err_and(refused)
 }
 
 /// Serves clients, each on a thread of its own, until the process ends.
@@ -140,12 +147,18 @@ impl Server {
     fn command(&self, scope: &ScopeName, make: fn(Scope) -> Command) -> Result<Value, String> {
         let scope = self.scope(&scope.scope)?;
         self.shards.send(&make(scope)).map_err(|error| error.to_string())?;
-        // What came before it in the queue is done when this is answered.
-        let status = self.shards.status(STATUS_WAIT);
-        match status.engines.iter().position(Option::is_none) {
-            None => Ok(Value::Null),
-            Some(index) => Err(self.silent(index)),
+        // Commands and looks wait in one queue: these are answered after that was carried out.
+        let until = Instant::now() + STATUS_WAIT;
+        for (index, engine) in self.shards.engines().iter().enumerate() {
+            let left = until.saturating_duration_since(Instant::now());
+            engine.inspect(left, |_, _| ()).map_err(|_| {
+                format!(
+                    "asked for, but not confirmed: {}; it is carried out as soon as that is possible",
+                    self.silent(index)
+                )
+            })?;
         }
+        Ok(Value::Null)
     }
 
     /// Has the venue's books compared with ours now, and waits for what comes out.

@@ -2,8 +2,8 @@
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    AccountId, Engine, Instrument, Notional, Order, OrderKind, Position, ScopeState, Side,
-    TradingState,
+    AccountId, BookState, Engine, Instrument, Market, Notional, Order, OrderKind, Position,
+    ScopeState, Side, StaleCause, TradingState,
 };
 
 use super::Server;
@@ -46,7 +46,14 @@ impl Server {
                     n_durable: own.recording.n_durable,
                     failure: own.record_failure.clone(),
                 },
-                tape: TapeStatus { n_events: own.n_market, n_dropped: own.recording.n_untaped },
+                tape: TapeStatus {
+                    n_events: if self.has_tape {
+                        own.n_market - own.recording.n_untaped
+                    } else {
+                        0
+                    },
+                    n_dropped: own.recording.n_untaped,
+                },
             },
             instruments: instruments(engine),
             positions: positions(engine),
@@ -60,7 +67,7 @@ impl Server {
             link: LinkStatus {
                 name: self.feed_name.clone(),
                 engine: number,
-                is_up: own.source_failure.is_none(),
+                is_up: own.source_failure.is_none() && !is_cut(engine),
                 failure: own.source_failure.clone(),
                 n_events: own.n_market,
             },
@@ -90,7 +97,7 @@ impl Server {
     pub(super) fn status_of(&self, views: Vec<EngineView>) -> Status {
         let mut status = Status {
             run: self.engines[0].run,
-            mode: "paper".to_owned(),
+            mode: self.mode.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.started.elapsed().as_secs(),
             log: LogStatus { n_dropped: self.log.n_dropped(), n_failed: self.log.n_failed() },
@@ -143,6 +150,12 @@ impl Server {
         limits_of("engine", number, &state.scope, engine, &mut all);
         all
     }
+}
+
+/// Returns whether a connection that some book comes over is down.
+fn is_cut(engine: &Engine) -> bool {
+    let is_cut = |market: &Market| market.book.state() == BookState::Stale(StaleCause::Link);
+    engine.state().markets.iter().any(is_cut)
 }
 
 pub(super) const fn name_of(state: TradingState) -> TradingStateName {

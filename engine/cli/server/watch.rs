@@ -1,6 +1,6 @@
 //! Sees script files change, waits until they are quiet, and has them loaded again.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -25,10 +25,13 @@ pub(super) fn start(
     let folders = server.script_folders();
     let (sender, changes) = channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let is_script = |path: &PathBuf| Language::of(path).is_some();
-        if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(is_script)) {
+        let Ok(event) = event else { return };
+        if event.kind.is_access() {
+            return;
+        }
+        for path in event.paths.into_iter().filter(|path| Language::of(path).is_some()) {
             // The server has ended if nobody listens.
-            let _ = sender.send(());
+            let _ = sender.send(path);
         }
     })
     .or_machine()?;
@@ -36,20 +39,19 @@ pub(super) fn start(
         watcher.watch(folder, RecursiveMode::NonRecursive).or_machine()?;
     }
     let server = Arc::clone(server);
-    let n_strategies = file.config.strategies.len();
     std::thread::Builder::new()
         .name("reload".to_owned())
         .spawn(move || {
-            while changes.recv().is_ok() {
+            while let Ok(first) = changes.recv() {
+                let mut paths = BTreeSet::from([first]);
                 loop {
                     match changes.recv_timeout(settle) {
-                        Ok(()) => {}
+                        Ok(path) => drop(paths.insert(path)),
                         Err(RecvTimeoutError::Timeout) => break,
                         Err(RecvTimeoutError::Disconnected) => return,
                     }
                 }
-                // A script that has not changed, with all that it requires, is not loaded again.
-                (0..n_strategies).for_each(|n| server.reload_and_tell(n));
+                server.files_changed(&paths);
             }
         })
         .or_machine()?;

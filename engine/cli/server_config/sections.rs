@@ -60,6 +60,17 @@ pub(crate) enum Mode {
     Live,
 }
 
+impl Mode {
+    /// Returns the word that the configuration has for it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::Testnet => "testnet",
+            Self::Live => "live",
+        }
+    }
+}
+
 /// Which threads there are and how they wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -16,6 +16,8 @@ use tercel_store::state::{self, StateError};
 pub struct Recovered {
     /// The run's number.
     pub run: u32,
+    /// The configuration that it was started with.
+    pub config: String,
     /// The state, ready to be finished ([`Recovery::finish`]) or brought forward.
     pub recovery: Recovery,
     /// Number of the last entry.
@@ -28,6 +30,10 @@ pub struct Recovered {
     pub lease: Option<Range<u64>>,
     /// Why it ended; `None` if it was cut off.
     pub reason: Option<String>,
+    /// Why entries are missing that no snapshot makes up for: the journal had failed, and the run was cut
+    /// off before its state was recorded anew. The engine had been halted and comes back so; of orders
+    /// and fills of that time only the venue knows.
+    pub hole: Option<String>,
 }
 
 /// Why a journal cannot be recovered from.
@@ -75,7 +81,8 @@ pub enum RecoverError {
 ///
 /// If the journal is damaged, or never began.
 pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
-    let Some((_, Record::RunStarted { run, .. })) = reader.records()?.next().transpose()? else {
+    let Some((_, Record::RunStarted { run, config, .. })) = reader.records()?.next().transpose()?
+    else {
         return Err(RecoverError::NeverBegan);
     };
     let snapshot = reader.last_snapshot()?.ok_or(RecoverError::NeverBegan)?;
@@ -89,12 +96,14 @@ pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
     }
     let mut recovered = Recovered {
         run,
+        config,
         recovery: Recovery::new(state),
         last_seq: snapshot.seq,
         last_now: snapshot.now,
         n_repeated: 0,
         lease: reader.last_lease(),
         reason: None,
+        hole: None,
     };
     for record in reader.tail()? {
         let (index, record) = record?;
@@ -155,6 +164,12 @@ impl Recovered {
         match record {
             Record::Entry(entry) if entry.seq > self.last_seq => self.repeat(&entry)?,
             Record::RunEnded { reason, .. } => self.reason = Some(reason),
+            Record::Gap { seq, why, .. } => {
+                self.last_seq = self.last_seq.max(seq);
+                // Nothing leaves before the state is recorded anew, whatever anybody commands.
+                self.recovery.halted(self.last_now);
+                self.hole = Some(why);
+            }
             // Before the snapshot, and so in it.
             Record::Entry(entry) => self.last_now = self.last_now.max(entry.now),
             // What is left says nothing of the state.
@@ -164,8 +179,7 @@ impl Recovered {
             | Record::Params { .. }
             | Record::Limits { .. }
             | Record::IdLease { .. }
-            | Record::Snapshot { .. }
-            | Record::Gap { .. } => {}
+            | Record::Snapshot { .. } => {}
         }
         Ok(())
     }
@@ -178,7 +192,11 @@ impl Recovered {
         }
         for effect in &entry.effects {
             match effect {
-                RecordedEffect::Send(request) => recovery.sent(now, request)?,
+                RecordedEffect::Send(request) => match recovery.sent(now, request) {
+                    // The order's beginning is in the hole.
+                    Err(RecoveryError::NoOrder(_)) if self.hole.is_some() => {}
+                    done => done?,
+                },
                 RecordedEffect::Remember { strategy, key, value } => {
                     recovery.remembered(*strategy, key, value)?;
                 }
@@ -201,9 +219,14 @@ impl Recovered {
 
 #[cfg(test)]
 mod tests {
-    use tercel_core::{Command, Engine, Event, Scope};
+    use std::time::Duration;
+
+    use tercel_core::{
+        Command, Effect, Engine, Event, InstrumentId, OrderSpec, Price, Quantity, Scope, Side,
+        StrategyId, TradingState,
+    };
     use tercel_store::journal::{Journal, JournalOptions, RunStart};
-    use tercel_testkit::{Strings, engine_config, linear};
+    use tercel_testkit::{Strings, engine_config, level, linear};
 
     use super::*;
 
@@ -232,5 +255,53 @@ mod tests {
         journal.end(seq, state_hash, "stopped").unwrap();
         let recovered = recover(&JournalReader::open(&path).unwrap()).unwrap();
         assert_eq!((recovered.last_now, recovered.last_seq), (now, seq));
+    }
+    /// A run that was cut off after its journal had failed and worked again, but before its state was
+    /// recorded anew, could not be recovered from: what followed was about orders of which the journal knew
+    /// nothing. Where it could be, its engine traded again although nobody had resumed it.
+    #[test]
+    fn a_hole_that_no_snapshot_closes_leaves_the_engine_halted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.redb");
+        let begin =
+            RunStart { run: 1, at: Nanos(0), config: String::new(), version: "0".to_owned() };
+        let mut journal = Journal::create(&path, begin, JournalOptions::default()).unwrap();
+        let puppet = Strings::default();
+        let mut engine =
+            Engine::new(&engine_config(vec![linear(0)]), vec![puppet.puppet()]).unwrap();
+        let (state_hash, n_before) = (engine.state_hash(), journal.n_records());
+        let bytes = state::encode(engine.state());
+        let (seq, now) = (Seq(0), Nanos(1));
+        journal.record(&Record::Snapshot { seq, now, state_hash, n_before, bytes }).unwrap();
+        let mut n = 0;
+        let mut handle = |event: &Event| {
+            n += 1;
+            let mut effects = Engine::effects();
+            engine.handle(Seq(n), Nanos(1), event, &mut effects);
+            (Seq(n), effects)
+        };
+        let start = Event::Command(Command::Start(StrategyId(0)));
+        let (seq, effects) = handle(&start);
+        journal.entry(seq, Nanos(1), &start, effects.as_slice()).unwrap();
+        handle(&level(0, 0, Side::Buy, 99, 1_000));
+        handle(&level(0, 0, Side::Sell, 101, 1_000));
+        puppet.place(OrderSpec::limit(InstrumentId(0), Side::Buy, Price(90), Quantity(1)));
+        let (seq, effects) = handle(&level(0, 0, Side::Buy, 98, 1));
+        assert_eq!(effects.as_slice().len(), 1, "an order that the journal never hears of");
+        let why = "disk full".to_owned();
+        journal.record(&Record::Gap { at: Nanos(1), seq, n_market: 3, n_lost: 1, why }).unwrap();
+        let kill = Event::Command(Command::Kill(Scope::Strategy(StrategyId(0))));
+        let (seq, effects) = handle(&kill);
+        let is_cancel = |effect: &Effect| matches!(effect, Effect::Send(_));
+        assert!(effects.as_slice().iter().any(is_cancel), "its cancel");
+        journal.entry(seq, Nanos(1), &kill, effects.as_slice()).unwrap();
+        // Cut off: the file is as a killed process leaves it once all of this is durable.
+        journal.wait_durable(journal.n_records(), Duration::from_secs(10)).unwrap();
+        drop(journal);
+        let recovered = recover(&JournalReader::open(&path).unwrap()).unwrap();
+        assert_eq!((recovered.hole.as_deref(), recovered.last_seq), (Some("disk full"), seq));
+        let state = recovered.recovery.state();
+        assert_eq!(state.scope.state, TradingState::Halted);
+        assert_eq!(state.strategies[0].scope.state, TradingState::Halted);
     }
 }

@@ -84,6 +84,7 @@ impl Plan {
                 stall: Duration::from_secs(2),
                 backlog,
                 reopen_interval: Duration::from_secs(1),
+                patience: Duration::ZERO,
             },
             journal: JournalOptions {
                 mode: JournalMode::Stepped,

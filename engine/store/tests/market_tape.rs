@@ -173,6 +173,19 @@ fn what_a_full_ring_left_out_is_a_gap_that_says_how_much() {
     assert_eq!((next, n_missing), (300_000, n_lost), "numbers account for all events");
 }
 
+/// A replayed feed can wait, and used to lose what the disk was too slow for.
+#[test]
+fn an_event_that_may_wait_for_room_is_not_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = events(2, 50_000);
+    let options =
+        MarketTapeOptions { ring_events: 64, patience: Duration::from_secs(30), ..roomy() };
+    let tape = record(folder.path(), options, &events);
+    assert_eq!(tape.n_lost(), 0);
+    tape.close().unwrap();
+    assert!(read(folder.path()) == numbered(&events));
+}
+
 #[test]
 fn a_run_is_read_from_any_of_its_events_on() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::effect::{Notice, StateCause};
 use crate::engine::Engine;
-use crate::event::Event;
+use crate::event::{Event, Scope};
 use crate::ids::{ClientOrderId, StrategyId};
 use crate::limits::OnHalt;
 use crate::num::{Nanos, Price, Seq};
@@ -87,6 +87,11 @@ impl Recovery {
         let mut effects = Engine::effects();
         self.engine.handle(seq, now, event, &mut effects);
         Ok(())
+    }
+
+    /// Halts everything: what the record is known to lack ended so.
+    pub fn halted(&mut self, now: Nanos) {
+        self.engine.halt(Scope::Engine, StateCause::Command, now, &mut Engine::effects());
     }
 
     /// Takes a request that was recorded as sent.
@@ -274,11 +279,11 @@ impl Recovery {
         exists("strategy", id.0, self.engine.state.strategies.len())
     }
 
-    fn has_scope(&self, scope: crate::Scope) -> Result<(), RecoveryError> {
+    fn has_scope(&self, scope: Scope) -> Result<(), RecoveryError> {
         match scope {
-            crate::Scope::Strategy(id) => self.has_strategy(id),
-            crate::Scope::Account(id) => exists("account", id.0, self.engine.state.accounts.len()),
-            crate::Scope::Engine => Ok(()),
+            Scope::Strategy(id) => self.has_strategy(id),
+            Scope::Account(id) => exists("account", id.0, self.engine.state.accounts.len()),
+            Scope::Engine => Ok(()),
         }
     }
 }

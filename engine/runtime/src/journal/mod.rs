@@ -17,7 +17,7 @@ mod options;
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tercel_core::{Effect, Engine, Event, MarketData, Nanos, OrderRequest, Seq, StateCopy};
 use tercel_crash::{Point, point};
@@ -247,7 +247,12 @@ impl<M: MarketSink, T: TimeSource> JournalRecorder<M, T> {
         if self.backlog.is_empty()
             && let Some(journal) = &mut self.journal
         {
-            match journal.entry(seq, now, event, effects) {
+            let mut handed = journal.entry(seq, now, event, effects);
+            if matches!(handed, Err(JournalError::Full { .. })) && !self.options.patience.is_zero()
+            {
+                handed = entry_late(journal, self.options.patience, seq, now, event, effects);
+            }
+            match handed {
                 Ok(ticket) => {
                     self.counts.n_entries += 1;
                     self.last_ticket = Ticket(ticket);
@@ -619,6 +624,26 @@ impl<M: MarketSink, T: TimeSource> Recorder for JournalRecorder<M, T> {
         let closed = self.market.close();
         point(Point::EndTape);
         sealed.and(closed)
+    }
+}
+
+/// Waits for room in the journal's ring and hands an entry over.
+#[cold]
+fn entry_late(
+    journal: &mut Journal,
+    patience: Duration,
+    seq: Seq,
+    now: Nanos,
+    event: &Event,
+    effects: &[Effect],
+) -> Result<u64, JournalError> {
+    let begun = Instant::now();
+    loop {
+        std::thread::sleep(Duration::from_micros(200));
+        match journal.entry(seq, now, event, effects) {
+            Err(JournalError::Full { .. }) if begun.elapsed() < patience => {}
+            handed => return handed,
+        }
     }
 }
 

@@ -23,11 +23,15 @@ pub struct RecorderOptions {
     pub backlog: usize,
     /// Time between two attempts to open a journal that has failed.
     pub reopen_interval: Duration,
+    /// How long an entry waits for room in the journal's ring before the engine goes on without its being
+    /// recorded, halted. Zero where time passes by itself; a feed that is replayed loses nothing by
+    /// waiting.
+    pub patience: Duration,
 }
 
 impl Default for RecorderOptions {
     /// No account waits; 65,536 numbers; a snapshot every 100,000 entries or 60 s; 2 s of stall;
-    /// a backlog of 65,536 entries; an attempt a second.
+    /// a backlog of 65,536 entries; an attempt a second; no waiting for room.
     fn default() -> Self {
         Self {
             durable: Durable::None,
@@ -37,6 +41,7 @@ impl Default for RecorderOptions {
             stall: Duration::from_secs(2),
             backlog: 1 << 16,
             reopen_interval: Duration::from_secs(1),
+            patience: Duration::ZERO,
         }
     }
 }

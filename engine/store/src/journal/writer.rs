@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redb::StorageBackend;
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -74,6 +74,9 @@ pub struct RunStart {
     /// Version of the engine.
     pub version: String,
 }
+
+/// How long a run's end waits for room in the ring.
+const END_WAIT: Duration = Duration::from_secs(10);
 
 /// The journal of one run, being written.
 ///
@@ -386,7 +389,19 @@ impl Journal {
     /// As [`Journal::entry`]. The run is then open, or sealed without our knowing.
     pub fn end(mut self, seq: Seq, state_hash: u64, reason: &str) -> Result<(), JournalError> {
         let reason = reason.to_owned();
-        let ticket = self.put(&Record::RunEnded { seq, state_hash, reason })?;
+        let end = Record::RunEnded { seq, state_hash, reason };
+        let begun = Instant::now();
+        let ticket = loop {
+            match self.put(&end) {
+                // Nothing is late any more, and an end that is not recorded is no end.
+                Err(JournalError::Full { .. }) if begun.elapsed() < END_WAIT => {
+                    if !self.commit() {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                put => break put?,
+            }
+        };
         self.wait_durable(ticket, Duration::MAX)
     }
 

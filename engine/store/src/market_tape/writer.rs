@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rtrb::{Producer, RingBuffer};
 use tercel_core::{InstrumentId, MarketData, MarketEvent, Nanos};
@@ -27,10 +27,14 @@ pub struct MarketTapeOptions {
     pub bytes_max: Option<u64>,
     /// Age at which a segment goes, counted from when it was last written to.
     pub age_max: Option<Duration>,
+    /// How long an event waits for room in the ring before it is left out. Zero where time passes by
+    /// itself; a feed that is replayed loses nothing by waiting.
+    pub patience: Duration,
 }
 
 impl Default for MarketTapeOptions {
-    /// 65,536 events of ring (5 MB), segments of 64 MiB, a second, nothing deleted.
+    /// 65,536 events of ring (5 MB), segments of 64 MiB, a second, nothing deleted,
+    /// no waiting.
     fn default() -> Self {
         Self {
             ring_events: 1 << 16,
@@ -38,6 +42,7 @@ impl Default for MarketTapeOptions {
             linger: Duration::from_secs(1),
             bytes_max: None,
             age_max: None,
+            patience: Duration::ZERO,
         }
     }
 }
@@ -73,6 +78,7 @@ pub struct MarketTape {
     ring: Producer<Numbered>,
     n_events: u64,
     n_dropped: u64,
+    patience: Duration,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Result<(), StoreError>>>,
 }
@@ -100,21 +106,41 @@ impl MarketTape {
             .name("tape".to_owned())
             .spawn(move || segments.run(consumer, &own))
             .map_err(|error| StoreError::io(folder, error))?;
-        Ok(Self { ring: producer, n_events: 0, n_dropped: 0, shared, thread: Some(thread) })
+        Ok(Self {
+            ring: producer,
+            n_events: 0,
+            n_dropped: 0,
+            patience: options.patience,
+            shared,
+            thread: Some(thread),
+        })
     }
 
     /// Numbers an event and hands it over, or leaves it out if the ring is full. Returns its number.
     ///
-    /// To be called for every market event that the engine takes, in that order. Never waits; no
-    /// system call, no allocation.
+    /// To be called for every market event that the engine takes, in that order. Never waits without
+    /// [`MarketTapeOptions::patience`]; no system call, no allocation.
     #[inline]
     pub fn record(&mut self, event: &MarketEvent) -> u64 {
         let number = self.n_events;
         self.n_events += 1;
-        if self.ring.push((number, *event)).is_err() {
+        if self.ring.push((number, *event)).is_err() && !self.push_late((number, *event)) {
             self.n_dropped += 1;
         }
         number
+    }
+
+    /// Waits for room, and returns whether there was some in time.
+    #[cold]
+    fn push_late(&mut self, event: Numbered) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < self.patience {
+            thread::sleep(Duration::from_micros(200));
+            if self.ring.push(event).is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Returns how many events there were, those left out included.

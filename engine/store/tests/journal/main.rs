@@ -290,6 +290,28 @@ fn records_larger_than_the_ring_keep_their_place() {
     disk.release();
 }
 
+/// A ring that was full in the very moment in which a run ended left it without an end.
+#[test]
+fn an_end_waits_for_room() {
+    let stepped = JournalOptions { mode: JournalMode::Stepped, ..small_ring() };
+    let n_fit = {
+        let mut journal = Journal::create_on(disk().backend(), start(), stepped).unwrap();
+        (1..10_000).find(|seq| put(&mut journal, *seq).is_err()).unwrap() - 1
+    };
+    let disk = disk();
+    let mut journal = Journal::create_on(disk.backend(), start(), stepped).unwrap();
+    for seq in 1..=n_fit {
+        put(&mut journal, seq).unwrap();
+    }
+    // Longer than an entry, for which there is no room.
+    let reason = "because of ".repeat(30);
+    journal.end(Seq(n_fit), 0, &reason).unwrap();
+    let reader = JournalReader::open_on(disk.backend()).unwrap();
+    assert!(reader.is_sealed());
+    let last = read(&reader).pop();
+    assert!(matches!(last, Some(Record::RunEnded { reason: own, .. }) if own == reason));
+}
+
 #[test]
 fn records_with_calls_of_their_own_are_refused() {
     let disk = disk();
