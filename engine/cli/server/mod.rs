@@ -2,10 +2,10 @@
 //! them. There is one engine unless the configuration wants several.
 //!
 //! Every start is a recovery: seal the runs before, read what they left, begin new runs with that.
-//! `predecessors.rs` finds what was left, `destination.rs` whether its orders went the same way, `begin.rs`
-//! decides what a run begins with, `engine.rs` is an
-//! engine's thread, `endings.rs` says what it means that one ended, `scripts.rs` holds the versions of the
-//! strategies, `socket.rs` answers `tercel ctl`, `watch.rs` sees files change.
+//! `predecessors.rs` finds what was left, `destination.rs` says whether its orders went the same way,
+//! `begin.rs` decides what a run begins with, `engine.rs` is an engine's thread, `endings.rs` says what it
+//! means that one ended, `scripts.rs` holds the versions of the strategies, `socket.rs` answers `tercel
+//! ctl`, `watch.rs` sees files change.
 
 pub(crate) mod begin;
 mod destination;
