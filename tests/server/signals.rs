@@ -1,5 +1,7 @@
 //! How a server starts and ends.
 
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use crate::rig::{Place, TRADER, journal};
@@ -59,6 +61,27 @@ fn two_servers_do_not_share_a_folder() {
     assert_eq!(second.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&second.stderr).contains("data"), "{second:?}");
     assert_eq!(server.stop("-TERM"), Some(0));
+}
+
+/// A port that was taken used to be noticed once the engine traded: the run was cut off in its middle, and
+/// again at every restart.
+#[test]
+fn what_a_start_can_be_refused_for_is_known_before_anything_is_traded() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = Place::new(TRADER, "50.0");
+    let config = std::fs::read_to_string(place.path("tercel.toml")).unwrap();
+    let address = taken.local_addr().unwrap();
+    let other = config.replace("listen = \"off\"", &format!("listen = \"{address}\""));
+    std::fs::write(place.path("tercel.toml"), other).unwrap();
+    let refused = place.tercel(&["run", "--config", "tercel.toml"]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(3), "{text}");
+    assert!(text.contains(&address.to_string()) && text.contains("metrics.listen"), "{text}");
+    let left = place.tercel(&["recover", "--dry-run"]);
+    let text = String::from_utf8_lossy(&left.stdout).into_owned();
+    assert!(text.contains("run 1 was cut off, at event 0;"), "{text}");
+    std::fs::write(place.path("tercel.toml"), config).unwrap();
+    assert_eq!(place.start().stop("-TERM"), Some(0));
 }
 
 /// Whatever lay where the control socket was to be used to be deleted.

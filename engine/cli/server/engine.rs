@@ -50,7 +50,7 @@ pub(super) fn start(
     setup: &Setup,
     starts: Vec<Start>,
     log: logging::Lost,
-) -> Outcome<(Arc<Server>, Shards<Outcome<Ending>>)> {
+) -> Outcome<(Arc<Server>, Shards<Outcome<Ending>>, Starter)> {
     let config = &file.config;
     let n_engines = starts.len();
     let first = starts.first().ok_or_else(|| machine("there is no engine".to_owned()))?;
@@ -58,7 +58,9 @@ pub(super) fn start(
     let notices = Notices::default();
     let is_over = SourcesOver::new(n_engines);
     let (mut engines, mut slots, mut threads) = (Vec::new(), Vec::new(), Vec::new());
-    for (start, starter) in starts.into_iter().zip(StartLine::places(n_engines)) {
+    let mut places = StartLine::places(n_engines + 1).into_iter();
+    let attendant = places.next().ok_or_else(|| machine("nobody is at the start".to_owned()))?;
+    for (start, starter) in starts.into_iter().zip(places) {
         let index = start.shard.index;
         let versions = versions(setup, &start.shard);
         slots.extend(slots_of(file, setup, &start.shard, &versions));
@@ -117,7 +119,7 @@ pub(super) fn start(
         log,
         is_over: false.into(),
     });
-    Ok((server, shards))
+    Ok((server, shards, attendant))
 }
 
 /// Creates a run's journal and tape.

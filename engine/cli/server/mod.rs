@@ -22,11 +22,13 @@ mod timing;
 mod watch;
 mod whole;
 
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use notify::RecommendedWatcher;
 use tercel_core::{Instrument, InstrumentId, Nanos};
 use tercel_runtime::{Ending, Shards, ShardsHandle};
 use tercel_script::{Language, Limits};
@@ -138,26 +140,33 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     tracing::info!(%runs, ms = begun.elapsed().as_millis(), "recovered");
     let signals = Signals::catch()?;
     let listener = socket::listen(&file.config.control_socket())?;
-    let (server, mut shards) = engine::start(file, &setup, starts, log.lost())?;
+    let (server, mut shards, starter) = engine::start(file, &setup, starts, log.lost())?;
     for line in story {
         server.notices.tell(now(), "info", line);
     }
-    socket::serve(listener, &server).or_machine()?;
-    let _watch = watch::start(file, &server)?;
-    let metrics = match file.config.metrics.listen {
-        Listen::Loopback(address) => Some(serve_metrics(address, &server)?),
-        Listen::Off => None,
+    let attendants = match Attendants::start(file, &server, listener) {
+        Ok(attendants) => attendants,
+        Err(failure) => {
+            // The engines end without having done anything.
+            drop(starter);
+            drop(shards.join());
+            let _ = std::fs::remove_file(file.config.control_socket());
+            return Err(failure);
+        }
     };
-    supervisor.ready(&runs);
-    let socket = file.config.control_socket();
-    eprintln!("{runs} in {}; control socket {}", data.display(), socket.display());
-    if let Some(metrics) = &metrics {
-        eprintln!("metrics at http://{}/metrics", metrics.address());
+    // From here on they trade; unless one of them could not begin, which its ending tells.
+    if starter.wait().is_ok() {
+        supervisor.ready(&runs);
+        let socket = file.config.control_socket();
+        eprintln!("{runs} in {}; control socket {}", data.display(), socket.display());
+        if let Some(metrics) = &attendants.metrics {
+            eprintln!("metrics at http://{}/metrics", metrics.address());
+        }
     }
     let endings = watch_engines(&server, &mut shards, &signals, &mut supervisor, &runs);
     server.is_over.store(true, Ordering::Release);
-    // Somebody else may have replaced it; then it is theirs.
-    let _ = std::fs::remove_file(&socket);
+    // It may be gone already.
+    let _ = std::fs::remove_file(file.config.control_socket());
     endings::judge(&server, endings)
 }
 
@@ -204,6 +213,25 @@ fn watch_engines(
         std::thread::sleep(Duration::from_millis(20));
     }
     endings
+}
+
+/// Those who look after the engines from other threads.
+struct Attendants {
+    metrics: Option<metrics::endpoint::Endpoint>,
+    _watch: Option<RecommendedWatcher>,
+}
+
+impl Attendants {
+    /// Starts them; all that can be refused about them is, before any engine trades.
+    fn start(file: &ServerFile, server: &Arc<Server>, listener: UnixListener) -> Outcome<Self> {
+        let metrics = match file.config.metrics.listen {
+            Listen::Loopback(address) => Some(serve_metrics(address, server)?),
+            Listen::Off => None,
+        };
+        let watch = watch::start(file, server)?;
+        socket::serve(listener, server).or_machine()?;
+        Ok(Self { metrics, _watch: watch })
+    }
 }
 
 fn serve_metrics(
