@@ -187,7 +187,7 @@ impl Gateway {
 
     /// Returns whether an order of ours may be at the venue under a number that is not known, with an
     /// execution that came at this time.
-    fn has_nameless(&self, instrument: InstrumentId, came_at: Nanos) -> bool {
+    pub(super) fn has_nameless(&self, instrument: InstrumentId, came_at: Nanos) -> bool {
         let mut own = self.orders.values().filter(|own| own.spec.instrument == instrument);
         own.any(|own| own.may_have_other_number(came_at))
     }

@@ -16,6 +16,7 @@ use crate::client_id::OrderKey;
 use crate::error::VenueError;
 use crate::protocol::{
     Answer, FillCursor, Holding, OrderNews, OrderStatus, PositionNews, Request, RequestId,
+    VenueText,
 };
 
 /// A comparison under way, and when the next one is due.
@@ -24,6 +25,8 @@ pub(super) struct Reconciliation {
     pub(super) next_at: Nanos,
     /// Whether the venue's open orders were seen once: which form of an order works, only they tell.
     pub(super) has_seen_orders: bool,
+    /// Open orders without a name of ours that the last list has shown, with since when.
+    unnamed: BTreeMap<(InstrumentId, VenueText), Nanos>,
     state: Option<Comparison>,
     n_tries: u32,
 }
@@ -65,7 +68,13 @@ const REFUSED_NS: i64 = 15 * Nanos::MINUTE;
 
 impl Default for Reconciliation {
     fn default() -> Self {
-        Self { next_at: Nanos(i64::MAX), has_seen_orders: false, state: None, n_tries: 0 }
+        Self {
+            next_at: Nanos(i64::MAX),
+            has_seen_orders: false,
+            unnamed: BTreeMap::new(),
+            state: None,
+            n_tries: 0,
+        }
     }
 }
 
@@ -197,15 +206,29 @@ impl Gateway {
         }
         self.release_strangers(now, out);
         self.doubt_absent(list, asked_at, now);
-        let n_foreign = list.iter().filter(|news| news.key.is_none()).count();
+        let n_foreign = self.count_foreign(list, now);
         if n_foreign > 0 {
             out.notices.push(GatewayNotice::Foreign { n_orders: n_foreign });
         }
         if let Some(state) = self.reconciliation.of(request) {
             state.orders = Part::Here(());
-            state.n_orders = list.len() - n_foreign;
+            state.n_orders = list.iter().filter(|news| news.key.is_some()).count();
         }
         self.next_stage(now, out);
+    }
+
+    /// Returns how many open orders are of other origin. One without a name may have come of a stop of
+    /// ours, unless it was there when the venue still let that wait.
+    fn count_foreign(&mut self, list: &[OrderNews], now: Nanos) -> usize {
+        let before = std::mem::take(&mut self.reconciliation.unnamed);
+        let mut n_foreign = 0;
+        for news in list.iter().filter(|news| news.key.is_none()) {
+            let number = (news.instrument, news.venue_order_id);
+            let since = before.get(&number).copied().unwrap_or(now);
+            self.reconciliation.unnamed.insert(number, since);
+            n_foreign += usize::from(!self.has_nameless(news.instrument, since));
+        }
+        n_foreign
     }
 
     /// Orders that we hold to be open and the venue does not list are asked for one by one.

@@ -109,3 +109,29 @@ fn a_stop_that_waits_takes_no_strangers_for_its_own_for_long() {
     assert!(script.reports().is_empty());
     assert_eq!(script.gateway.n_orders(), (1, 0));
 }
+
+/// What has come of a stop rests among the open orders before anybody here knows its number: it is not
+/// called somebody else's while one of ours may have become it.
+#[test]
+fn what_may_have_come_of_a_stop_is_not_called_foreign() {
+    let mut script = waiting();
+    script.n_compared();
+    let resting = script.order(None, "987", stop(5), OrderStatus::Open, 0);
+    script.pass(61 * Nanos::SECOND);
+    for asked in script.asked() {
+        if matches!(asked.request, Request::OpenOrders { .. }) {
+            script.answer(asked.id, Answer::Orders(vec![resting]));
+        }
+    }
+    assert!(!script.notices.iter().any(says_foreign), "{:?}", script.notices);
+    // Next to a stop that waits still it was somebody else's all along.
+    let still = script.order(KEY, "a123", stop(5), OrderStatus::Waiting, 0);
+    script.pass(61 * Nanos::SECOND);
+    for asked in script.asked() {
+        if matches!(asked.request, Request::OpenOrders { .. }) {
+            script.answer(asked.id, Answer::Orders(vec![still, resting]));
+        }
+    }
+    let told = |notice: &GatewayNotice| matches!(notice, GatewayNotice::Foreign { n_orders: 1 });
+    assert!(script.notices.iter().any(told), "{:?}", script.notices);
+}
