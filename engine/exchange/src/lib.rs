@@ -46,7 +46,7 @@
 //!
 //! | call | what |
 //! |---|---|
-//! | `GET /control/books` | the truth: per exchange and key balances, positions, orders, fills; tops of books; fees |
+//! | `GET /control/books` | the truth: per exchange and key balances, positions, orders, conditional orders, fills; tops of books; fees |
 //! | `GET`, `POST`, `DELETE /control/faults` | the switches as they are; changed; all off |
 //! | `POST /control/disconnect` `{"only": "market"}` | cuts connections: `all`, `market`, `user`, `api` |
 //! | `POST /control/gap` `{"n": 3}` | loses what books have not sent yet and skips sequence numbers |

@@ -5,7 +5,7 @@ use tercel_core::Side;
 
 use crate::account::Account;
 use crate::dialect::{Channel, Frame, Payload};
-use crate::exchange::{Exchange, millis};
+use crate::exchange::{Conditional, Exchange, millis};
 use crate::fixed::Fixed;
 use crate::http::{Request, Response};
 use crate::order::{Fill, Order};
@@ -246,6 +246,7 @@ fn account_json(exchange: &Exchange, id: crate::ids::AccountId, held: &Account) 
         "balances": balances,
         "positions": positions,
         "orders": exchange.orders_of(id).map(|order| order_json(exchange, order)).collect::<Vec<_>>(),
+        "conditionals": exchange.conditionals_of(id).map(|own| conditional_json(exchange, own)).collect::<Vec<_>>(),
         "fills": held.fills.iter().map(|fill| fill_json(exchange, fill)).collect::<Vec<_>>(),
     })
 }
@@ -268,8 +269,27 @@ fn order_json(exchange: &Exchange, order: &Order) -> Value {
         "status": format!("{:?}", order.status),
         "open": order.status.is_open(),
         "list": order.list.map(|list| list.0),
+        "conditional": order.conditional.map(|id| id.0),
         "created_ms": millis(order.created_at),
         "updated_ms": millis(order.updated_at),
+    })
+}
+
+fn conditional_json(exchange: &Exchange, conditional: &Conditional) -> Value {
+    let ask = &conditional.asked.ask;
+    json!({
+        "id": conditional.id.0,
+        "client_id": ask.client_id,
+        "symbol": exchange.market(ask.market).listing.symbol,
+        "side": format!("{:?}", ask.side).to_uppercase(),
+        "kind": format!("{:?}", ask.kind),
+        "price": ask.price.short(),
+        "stop_price": ask.stop_price.short(),
+        "quantity": ask.qty.short(),
+        "status": format!("{:?}", conditional.status),
+        "order": conditional.order.map(|id| id.0),
+        "created_ms": millis(conditional.created_at),
+        "updated_ms": millis(conditional.updated_at),
     })
 }
 

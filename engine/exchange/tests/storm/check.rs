@@ -24,8 +24,24 @@ pub(super) fn equal(world: &mut World, seed: u64) {
     let mut open = BTreeMap::new();
     let mut filled: BTreeMap<ClientOrderId, Decimal> = BTreeMap::new();
     let mut names = BTreeMap::new();
+    // What came of a conditional order has a name that the exchange has made up.
+    let mut conditionals = BTreeMap::new();
+    for conditional in account["conditionals"].as_array().unwrap() {
+        let client_id = conditional["client_id"].as_str().unwrap();
+        conditionals.insert(conditional["id"].as_u64().unwrap(), client_id);
+        let key = ids.parse(client_id).unwrap();
+        if conditional["status"] == "New" {
+            open.insert(key.id, decimal(&conditional["quantity"]));
+        }
+        if conditional["order"].is_null() {
+            *names.entry(client_id.to_owned()).or_insert(0) += 1;
+        }
+    }
     for order in account["orders"].as_array().unwrap() {
-        let client_id = order["client_id"].as_str().unwrap();
+        let client_id = match order["conditional"].as_u64() {
+            Some(id) => conditionals[&id],
+            None => order["client_id"].as_str().unwrap(),
+        };
         let Some(key) = ids.parse(client_id) else { continue };
         *names.entry(client_id.to_owned()).or_insert(0) += 1;
         let done = decimal(&order["filled"]);

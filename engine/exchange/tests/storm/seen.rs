@@ -15,6 +15,8 @@ pub(super) struct Seen {
     pub(super) n_stale: u64,
     pub(super) n_replaced: u64,
     pub(super) n_canceled: u64,
+    /// Stops that fired.
+    pub(super) n_triggered: u64,
     /// Comparisons of the venue's books with ours that found them equal.
     pub(super) n_compared: u64,
     /// Looks at a book that claimed to be live, during the storms.
@@ -47,7 +49,7 @@ impl Seen {
         assert!(missing.is_empty(), "never in {} storms: {missing:?}", self.n_storms);
     }
 
-    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 29] {
+    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 30] {
         let Self { net, calls, venue, .. } = self;
         [
             ("storm", &mut self.n_storms),
@@ -59,6 +61,7 @@ impl Seen {
             ("stale book", &mut self.n_stale),
             ("replace", &mut self.n_replaced),
             ("cancel", &mut self.n_canceled),
+            ("fired stop", &mut self.n_triggered),
             ("comparison", &mut self.n_compared),
             ("look at a live book", &mut self.n_looks),
             ("refused connection", &mut net.n_refused),

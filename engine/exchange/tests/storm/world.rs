@@ -392,11 +392,17 @@ impl World {
                     tercel_core::ReportKind::Fill(_) => self.seen.n_fills += 1,
                     tercel_core::ReportKind::Replaced { .. } => self.seen.n_replaced += 1,
                     tercel_core::ReportKind::Canceled => self.seen.n_canceled += 1,
+                    tercel_core::ReportKind::Triggered => self.seen.n_triggered += 1,
                     _ => {}
                 }
             }
             self.handle(&event);
         }
+    }
+
+    /// Returns a price that a stop of this side may wait for.
+    fn beyond(&mut self, side: Side, price: Price) -> Price {
+        Price(price.0 + side.sign() * self.random.between(20, 300))
     }
 
     fn wish(&mut self) {
@@ -417,6 +423,12 @@ impl World {
                         spec = OrderSpec { kind: OrderKind::Market, tif: TimeInForce::Ioc, ..spec }
                     }
                     2 => spec.post_only = true,
+                    // A little on their side of the market, so that some of them fire.
+                    3 => spec.kind = OrderKind::Stop { trigger: self.beyond(side, bid.price) },
+                    4 => {
+                        let trigger = self.beyond(side, bid.price);
+                        spec.kind = OrderKind::StopLimit { trigger, price: trigger };
+                    }
                     _ => {}
                 }
                 self.strings.place(spec);
