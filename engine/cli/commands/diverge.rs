@@ -20,8 +20,8 @@ use self::latencies::Latencies;
 use self::outcome::Divergence;
 use super::backtest::venue_options;
 use super::{print, print_json, replay};
-use crate::data_folder::{DataFolder, blame, reading_journals};
-use crate::exit::{Answer, Blame, Failure, Outcome, input};
+use crate::data_folder::{DataFolder, blame_run, open_journal};
+use crate::exit::{Answer, Failure, Outcome, input};
 use crate::server_config::ServerFile;
 
 /// Backtest a run over its own tape and show, order by order, where the simulation and what happened
@@ -73,8 +73,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let folder = args.folder.catalog().find(&args.run).map_err(blame)?;
-    let divergence = reading_journals(|| examine(args, &folder))?;
+    let folder = args.folder.find(&args.run)?;
+    let divergence = examine(args, &folder)?;
     if let Some(path) = &args.write_latencies {
         files::write_latencies(&divergence, path)?;
     }
@@ -93,8 +93,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// Simulates a run and compares.
 fn examine(args: &Args, folder: &RunFolder) -> Outcome<Divergence> {
-    let journal = JournalReader::open(&folder.journal()).or_input()?;
-    let file = replay::configuration(&journal)?;
+    let journal = open_journal(folder)?;
+    let file = replay::configuration(folder, &journal)?;
     let (run, survey) = read(args, folder, &journal, &file)?;
     let fit = fit(&run, &survey);
     let mut options = venue_options(&file.config.venue)?;
@@ -177,7 +177,6 @@ fn whose(error: ResimulationError, folder: &RunFolder) -> Failure {
                 folder.number
             ))
         }
-        ResimulationError::Tape(error) => crate::data::blame(error),
-        other => Failure::Input(other.into()),
+        other => blame_run(folder)(other),
     }
 }

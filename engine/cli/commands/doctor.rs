@@ -1,31 +1,29 @@
 //! `tercel doctor`: whether a machine is fit for a server.
 
-use std::path::PathBuf;
-
 use clap::Args as ClapArgs;
 use serde_json::json;
 
 use crate::commands::{print, print_json};
+use crate::data_folder::DataFolder;
 use crate::doctor::{Finding, Machine, Verdict};
 use crate::exit::{Answer, Outcome};
 
 /// Examine this machine: what stands in the way of steady latency and of data that survives.
 ///
-/// Changes nothing; writes and removes a small file to time the disk. Exit code 1 if something is
-/// bad.
+/// Changes nothing; writes and removes a small file to time the disk of the data folder, which need not
+/// exist yet. Exit code 1 if something is bad.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  tercel doctor --data /var/lib/tercel")]
 pub(crate) struct Args {
-    /// The data folder whose disk is measured; it need not exist yet.
-    #[arg(long, default_value = "tercel-data")]
-    data: PathBuf,
+    #[command(flatten)]
+    folder: DataFolder,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let findings = Machine::at("/").examine(&args.data);
+    let findings = Machine::at("/").examine(args.folder.path());
     let is_fit = findings.iter().all(|finding| finding.verdict != Verdict::Bad);
     if args.json {
         print_json(&json!({ "ok": is_fit, "findings": findings }))?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use tercel_store::runs::ExportFormat;
 
 use crate::commands::{print, print_json};
-use crate::data_folder::{DataFolder, blame, blame_export, reading_journals};
+use crate::data_folder::{DataFolder, blame_export};
 use crate::exit::{Answer, Outcome};
 
 /// Write a run's orders, fills, positions, equity and notices as tables.
@@ -42,13 +42,13 @@ enum To {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let run = args.folder.catalog().find(&args.run).map_err(blame)?;
+    let run = args.folder.find(&args.run)?;
     let format = match args.to {
         To::Parquet => ExportFormat::Parquet,
         To::Csv => ExportFormat::Csv,
         To::Jsonl => ExportFormat::Jsonl,
     };
-    let tables = reading_journals(|| run.export(&args.out, format).map_err(blame_export))?;
+    let tables = run.export(&args.out, format).map_err(blame_export)?;
     if args.json {
         let tables: Vec<_> = tables
             .iter()

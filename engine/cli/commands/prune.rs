@@ -7,11 +7,11 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::json;
 use tercel_core::Nanos;
-use tercel_store::runs::PrunePolicy;
+use tercel_store::runs::{PrunePolicy, RunOutline};
 
 use crate::commands::runs::{size, to_json};
 use crate::commands::{print, print_json};
-use crate::data_folder::{DataFolder, blame, reading_journals};
+use crate::data_folder::{DataFolder, blame};
 use crate::exit::{Answer, Outcome, input};
 
 /// Delete old runs: those that any of the rules names.
@@ -49,18 +49,16 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let policy = policy(args)?;
     let catalog = args.folder.catalog();
     let now = now()?;
-    let gone = reading_journals(|| {
-        if args.dry_run {
-            let runs = catalog.list().map_err(blame)?;
-            return Ok(policy.choose(&runs, now).into_iter().cloned().collect::<Vec<_>>());
-        }
-        if !catalog.runs().is_dir() {
-            return Ok(Vec::new());
-        }
+    let gone = if args.dry_run {
+        let runs = catalog.list().map_err(blame)?;
+        policy.choose(&runs, now).into_iter().cloned().collect()
+    } else if catalog.runs().is_dir() {
         let lock = catalog.lock().map_err(blame)?;
-        catalog.prune(&lock, &policy, now).map_err(blame)
-    })?;
-    let n_bytes: u64 = gone.iter().map(|run| run.n_bytes()).sum();
+        catalog.prune(&lock, &policy, now).map_err(blame)?
+    } else {
+        Vec::new()
+    };
+    let n_bytes: u64 = gone.iter().map(RunOutline::n_bytes).sum();
     if args.json {
         let runs: Vec<_> = gone.iter().map(to_json).collect();
         print_json(&json!({ "dry_run": args.dry_run, "bytes": n_bytes, "pruned": runs }))?;

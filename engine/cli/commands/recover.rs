@@ -1,41 +1,39 @@
 //! `tercel recover`: what the next start will do.
 
-use std::path::PathBuf;
-
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use tercel_core::Nanos;
 use tercel_runtime::Recovered;
-use tercel_store::runs::RunCatalog;
 
 use super::{print, print_json};
-use crate::exit::{Answer, Blame, Outcome, input};
+use crate::data_folder::{DataFolder, blame};
+use crate::exit::{Answer, Outcome};
 use crate::server::begin;
 use crate::server::predecessors::predecessors;
 
 /// Show what the next start of the server would begin with, and what it would settle with the venue.
+///
+/// Changes nothing: recovery happens at every `tercel run`.
 #[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  tercel recover\n  tercel recover --data /var/lib/tercel --json"
+)]
 pub(crate) struct Args {
-    /// Folder of the runs.
-    #[arg(long, env = "TERCEL_DATA", default_value = "tercel-data")]
-    data: PathBuf,
-    /// Change nothing. Required: a start is what recovers, this only tells.
+    #[command(flatten)]
+    folder: DataFolder,
+    /// Change nothing, which this command never does: a start is what recovers.
     #[arg(long)]
     dry_run: bool,
-    /// Print JSON.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    if !args.dry_run {
-        return Err(input(
-            "recovery happens at every `tercel run`; to see what it would do: tercel recover --dry-run",
-        ));
-    }
-    let catalog = RunCatalog::open(&args.data);
+    let catalog = args.folder.catalog();
     // Held so that nothing is written while it is read.
-    let _lock = if args.data.is_dir() { Some(catalog.lock().or_input()?) } else { None };
+    let is_there = args.folder.path().is_dir();
+    let _lock = if is_there { Some(catalog.lock().map_err(blame)?) } else { None };
     let Some(before) = predecessors(&catalog, false)? else {
         if args.json {
             print_json(&json!({ "run": null, "lines": [] }))?;

@@ -15,10 +15,11 @@ use tercel_script::{Hook, Language, Limits, Script};
 use tercel_store::StoreError;
 use tercel_store::journal::{JournalReader, Record};
 use tercel_store::market_tape::MarketTapeReader;
-use tercel_store::runs::{RunCatalog, RunFolder};
+use tercel_store::runs::RunFolder;
 
 use super::backtest::assignment;
 use super::{print, print_json, what_if};
+use crate::data_folder::{DataFolder, blame_run, open_journal};
 use crate::exit::{Answer, Blame, Outcome, input};
 use crate::server_config::ServerFile;
 use crate::toml_file::TomlFile;
@@ -32,9 +33,8 @@ pub(crate) struct Args {
     /// The run: a number, `latest`, or a path.
     #[arg(default_value = "latest")]
     run: String,
-    /// Folder of the runs.
-    #[arg(long, env = "TERCEL_DATA", default_value = "tercel-data")]
-    data: PathBuf,
+    #[command(flatten)]
+    folder: DataFolder,
     /// Last event to execute.
     #[arg(long, value_name = "SEQ")]
     until: Option<u64>,
@@ -50,9 +50,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let folder = RunCatalog::open(&args.data).find(&args.run).or_input()?;
-    let journal = JournalReader::open(&folder.journal()).or_input()?;
-    let file = configuration(&journal)?;
+    let folder = args.folder.find(&args.run)?;
+    let journal = open_journal(&folder)?;
+    let file = configuration(&folder, &journal)?;
     if args.script.is_some() || !args.set.is_empty() {
         let overrides =
             args.set.iter().map(|text| assignment(text)).collect::<Outcome<Vec<_>>>()?;
@@ -135,7 +135,7 @@ pub(super) fn once(
         // None was kept, or the run was cut off before its first block.
         Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
         Err(StoreError::Truncated { .. }) => None,
-        Err(error) => return Err(crate::data::blame(error)),
+        Err(error) => return Err(blame_run(folder)(error)),
     };
     let limits = |language| file.config.script.limits(language);
     Reexecution {
@@ -148,12 +148,13 @@ pub(super) fn once(
         noted,
     }
     .run()
-    .or_input()
+    .map_err(blame_run(folder))
 }
 
 /// Returns the configuration that a run was started with.
-pub(super) fn configuration(journal: &JournalReader) -> Outcome<ServerFile> {
-    let first = journal.records().or_input()?.next().transpose().or_input()?;
+pub(super) fn configuration(folder: &RunFolder, journal: &JournalReader) -> Outcome<ServerFile> {
+    let mut records = journal.records().map_err(blame_run(folder))?;
+    let first = records.next().transpose().map_err(blame_run(folder))?;
     let Some((_, Record::RunStarted { config, run, .. })) = first else {
         return Err(input("the run has no beginning"));
     };

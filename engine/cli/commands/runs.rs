@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tercel_store::runs::{RunOutline, RunState};
 
 use crate::commands::{print, print_json};
-use crate::data_folder::{DataFolder, blame, reading_journals};
+use crate::data_folder::{DataFolder, blame};
 use crate::exit::{Answer, Outcome};
 use crate::report::exact_moment;
 
@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let catalog = args.folder.catalog();
-    let runs = reading_journals(|| catalog.list().map_err(blame))?;
+    let runs = catalog.list().map_err(blame)?;
     if args.json {
         let runs: Vec<_> = runs.iter().map(to_json).collect();
         print_json(&json!({ "folder": catalog.runs(), "runs": runs }))?;

@@ -16,7 +16,6 @@ use self::compare::{Difference, compare};
 use crate::commands::{print, print_json};
 use crate::control_api::{Comparison, Request};
 use crate::control_client::Client;
-use crate::data_folder::reading_journals;
 use crate::exit::{Answer, Blame, Outcome, input};
 use crate::server::predecessors::{check_instruments, predecessors};
 use crate::server_config::ServerFile;
@@ -56,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if UnixStream::connect(&socket).is_ok() {
         return by_server(args, &socket);
     }
-    reading_journals(|| by_hand(args, &file))
+    by_hand(args, &file)
 }
 
 /// Asks the running server.

@@ -3,19 +3,19 @@
 mod chain;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use tercel_core::{ClientOrderId, Nanos};
 use tercel_runtime::script_places;
 use tercel_store::journal::JournalReader;
-use tercel_store::runs::{RunCatalog, RunFolder};
+use tercel_store::runs::RunFolder;
 
 use self::chain::{Chain, Hop, Link};
 use super::replay::{configuration, once, place_json};
 use super::{print, print_json};
-use crate::exit::{Answer, Blame, Outcome, input};
+use crate::data_folder::{DataFolder, open_journal};
+use crate::exit::{Answer, Outcome, input};
 use crate::server_config::sections::{Mode, Profile};
 use crate::server_config::{ServerConfig, ServerFile};
 
@@ -30,22 +30,21 @@ pub(crate) struct Args {
     run: String,
     /// The order's id, such as T7-12.
     order: String,
-    /// Folder of the runs.
-    #[arg(long, env = "TERCEL_DATA", default_value = "tercel-data")]
-    data: PathBuf,
+    #[command(flatten)]
+    folder: DataFolder,
     /// Do not execute the run again: no lines of scripts.
     #[arg(long)]
     no_lines: bool,
-    /// Print JSON.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let folder = RunCatalog::open(&args.data).find(&args.run).or_input()?;
+    let folder = args.folder.find(&args.run)?;
     let order = parse(&args.order)?;
-    let journal = JournalReader::open(&folder.journal()).or_input()?;
-    let file = configuration(&journal)?;
+    let journal = open_journal(&folder)?;
+    let file = configuration(&folder, &journal)?;
     let mut chain = Chain::read(&folder, &journal, order, goes_to(&file.config))?;
     if chain.links.is_empty() {
         return Err(input(format!(

@@ -6,7 +6,7 @@ use tercel_store::journal::RecordedHole;
 use tercel_store::runs::{Fault, RunFolder, Verification};
 
 use crate::commands::{print, print_json};
-use crate::data_folder::{DataFolder, blame, reading_journals};
+use crate::data_folder::{DataFolder, blame};
 use crate::exit::{Answer, Outcome};
 
 /// Check every record of a run's journal and every block of its tape.
@@ -27,8 +27,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let run = args.folder.catalog().find(&args.run).map_err(blame)?;
-    let found = reading_journals(|| run.verify().map_err(blame))?;
+    let run = args.folder.find(&args.run)?;
+    let found = run.verify().map_err(blame)?;
     if args.json {
         let first_bad = found.journal_fault.as_ref().map(
             |Fault { record, byte, what }| json!({ "record": record, "byte": byte, "what": what }),

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use hdrhistogram::Histogram;
 use tercel_core::{ClientOrderId, Event, MarketData, Nanos, OrderRequest, ReportKind};
-use tercel_store::journal::{JournalReader, Record, RecordedEffect};
+use tercel_store::journal::{Record, RecordedEffect};
 use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::runs::RunCatalog;
 
+use crate::data_folder::{blame, blame_run, open_journal};
 use crate::exit::{Blame, Outcome};
 
 /// Longest time that is told, in nanoseconds.
@@ -33,16 +34,16 @@ impl Row {
 
 /// Returns the table of the latest run.
 pub(super) fn table(data: &Path) -> Outcome<String> {
-    let folder = RunCatalog::open(data).find("latest").or_input()?;
+    let folder = RunCatalog::open(data).find("latest").map_err(blame)?;
     let mut feed = Row::new("market message: venue's time -> received")?;
     let mut placed = Row::new("order sent -> acknowledged")?;
     let mut replaced = Row::new("replace sent -> replaced")?;
     let mut canceled = Row::new("cancel sent -> cancelled")?;
     let mut told = Row::new("report: venue's time -> engine")?;
-    let journal = JournalReader::open(&folder.journal()).or_machine()?;
+    let journal = open_journal(&folder)?;
     let mut sent: BTreeMap<(ClientOrderId, u8), Nanos> = BTreeMap::new();
-    for record in journal.records().or_machine()? {
-        let (_, Record::Entry(entry)) = record.or_machine()? else { continue };
+    for record in journal.records().map_err(blame_run(&folder))? {
+        let (_, Record::Entry(entry)) = record.map_err(blame_run(&folder))? else { continue };
         if let Some(Event::Execution(report)) = &entry.event {
             told.add(report.venue_at, entry.now);
             let (kind, row) = match report.kind {

@@ -8,7 +8,8 @@ use tercel_store::journal::{Entry, JournalReader, Record, RecordedEffect, Sent};
 use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::runs::RunFolder;
 
-use crate::exit::{Blame, Outcome};
+use crate::data_folder::blame_run;
+use crate::exit::Outcome;
 
 /// One link of the chain.
 pub(super) struct Link {
@@ -77,8 +78,8 @@ impl Chain {
         // Market events have the numbers that entries of other kinds leave; a hole in the record tells
         // how many there were before it.
         let (mut begin, mut n_market, mut n_others) = (Seq(0), 0, 0);
-        for record in journal.records().or_input()? {
-            let entry = match record.or_input()?.1 {
+        for record in journal.records().map_err(blame_run(folder))? {
+            let entry = match record.map_err(blame_run(folder))?.1 {
                 Record::Entry(entry) => entry,
                 Record::Sent(sent) if sent.order == order => {
                     chain.sent(&sent, goes_to);

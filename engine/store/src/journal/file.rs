@@ -44,18 +44,14 @@ impl Place {
     }
 }
 
-/// Calls the database over bytes that may be damaged.
-///
-/// It compares pages with their checksums only while repairing, and a damaged page can make it index
-/// out of bounds. Such a panic is damage that was found, so it becomes an error here; nothing of what
-/// it interrupted is used again. A build that aborts on panics aborts instead.
+/// Calls the database over bytes that may be damaged, and tells a panic of it as damage.
 fn contained<T>(
     place: &Place,
     index: u64,
     call: impl FnOnce() -> Result<T, JournalError>,
 ) -> Result<T, JournalError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call))
-        .unwrap_or_else(|_| Err(place.damaged(index, "the database's pages are damaged")))
+    super::contained::contained(call)
+        .unwrap_or_else(|| Err(place.damaged(index, "the database's pages are damaged")))
 }
 
 enum Handle {
@@ -65,8 +61,16 @@ enum Handle {
 
 /// An open file.
 pub(super) struct File {
-    handle: Handle,
+    /// There until the file is dropped.
+    handle: Option<Handle>,
     pub(super) place: Place,
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // Closing a database writes to it, and panics on the same damage as reading does.
+        super::contained::contained(|| drop(self.handle.take()));
+    }
 }
 
 impl std::fmt::Debug for File {
@@ -82,7 +86,7 @@ impl File {
         let database = contained(&place, 0, || {
             Database::builder().set_cache_size(cache_bytes).open(path).map_err(place.storage())
         })?;
-        Ok(Self { handle: Handle::Writable(database), place })
+        Ok(Self { handle: Some(Handle::Writable(database)), place })
     }
 
     /// Opens a file to read it: without touching it if it was closed well, else as [`File::open`].
@@ -95,7 +99,7 @@ impl File {
             }
         })?;
         match database {
-            Some(database) => Ok(Self { handle: Handle::ReadOnly(database), place }),
+            Some(database) => Ok(Self { handle: Some(Handle::ReadOnly(database)), place }),
             None => Self::open(path, cache_bytes),
         }
     }
@@ -111,7 +115,7 @@ impl File {
             let builder = builder.set_cache_size(cache_bytes);
             builder.create_with_backend(backend).map_err(place.storage())
         })?;
-        Ok(Self { handle: Handle::Writable(database), place })
+        Ok(Self { handle: Some(Handle::Writable(database)), place })
     }
 
     /// Writes a block and the head that it leads to. Returns when both are durable.
@@ -120,7 +124,11 @@ impl File {
     ///
     /// If the storage refuses; whether the block is there is then not known.
     pub(super) fn commit(&self, block: &Block, head: &Head) -> Result<(), JournalError> {
-        let Handle::Writable(database) = &self.handle else {
+        contained(&self.place, block.first(), || self.write(block, head))
+    }
+
+    fn write(&self, block: &Block, head: &Head) -> Result<(), JournalError> {
+        let Some(Handle::Writable(database)) = &self.handle else {
             unreachable!("only files opened to write are committed to");
         };
         let mut transaction = database.begin_write().map_err(self.place.storage())?;
@@ -144,8 +152,9 @@ impl File {
 
     fn begin_read(&self) -> Result<redb::ReadTransaction, JournalError> {
         match &self.handle {
-            Handle::Writable(database) => database.begin_read(),
-            Handle::ReadOnly(database) => database.begin_read(),
+            Some(Handle::Writable(database)) => database.begin_read(),
+            Some(Handle::ReadOnly(database)) => database.begin_read(),
+            None => unreachable!("a file has its database until it is dropped"),
         }
         .map_err(self.place.storage())
     }
@@ -214,7 +223,7 @@ impl Nascent {
             .set_cache_size(cache_bytes)
             .create_file(file.map_err(self.io())?)
             .map_err(self.place.storage())?;
-        Ok(File { handle: Handle::Writable(database), place: self.place.clone() })
+        Ok(File { handle: Some(Handle::Writable(database)), place: self.place.clone() })
     }
 
     /// Gives the file its name, durably.

@@ -36,6 +36,7 @@
 mod block;
 pub mod codec;
 mod committer;
+mod contained;
 mod error;
 mod file;
 mod head;
@@ -45,6 +46,7 @@ mod shared;
 mod writer;
 
 pub use block::source_hash;
+pub use contained::panic_is_expected;
 pub use error::JournalError;
 pub use reader::{JournalOutline, JournalReader, RecordedHole, Records, StoredSnapshot, Verified};
 pub use record::{CUT_OFF, Entry, Record, RecordedEffect, Sent};

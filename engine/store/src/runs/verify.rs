@@ -54,7 +54,8 @@ impl RunFolder {
     /// records, that all of them are there; and the checksums of the tape. In constant memory.
     ///
     /// The database that holds a journal panics on some damage to its own pages; that is caught and
-    /// told as damage, unless the process aborts on panics.
+    /// told as damage, unless the process aborts on panics that
+    /// [`crate::journal::panic_is_expected`] says are expected.
     ///
     /// # Errors
     ///
