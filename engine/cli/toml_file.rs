@@ -16,8 +16,13 @@ use crate::exit::{Blame, Failure, Outcome, input};
 #[derive(Clone, Debug)]
 pub(crate) struct TomlFile {
     path: PathBuf,
+    /// What relative paths in it are relative to; empty for the current folder.
+    folder: PathBuf,
     text: String,
 }
+
+/// Begins the line before a recorded text that says which folder the file lay in.
+const FOLDER: &str = "# folder: ";
 
 /// One step on the way to a value: into a table, or into the nth of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,22 +37,39 @@ impl TomlFile {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("read {}", path.display()))
             .or_input()?;
-        Ok(Self { path: path.to_owned(), text })
+        let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        Ok(Self { path: path.to_owned(), folder, text })
     }
 
     /// Returns a file whose text is already there.
+    #[cfg(test)]
     pub(crate) fn of_text(path: &str, text: &str) -> Self {
-        Self { path: PathBuf::from(path), text: text.to_owned() }
+        let folder = Path::new(path).parent().unwrap_or_else(|| Path::new("")).to_owned();
+        Self { path: path.into(), folder, text: text.to_owned() }
     }
 
-    /// Returns the text as it was read.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
+    /// Returns a file by what was recorded of it. Without a folder in the record, as those of earlier
+    /// versions are, its paths are relative to the current one.
+    pub(crate) fn of_record(name: &str, record: &str) -> Self {
+        let folder = record.strip_prefix(FOLDER).and_then(|rest| rest.split_once('\n'));
+        let (folder, text) = folder.unwrap_or(("", record));
+        Self { path: name.into(), folder: folder.into(), text: text.to_owned() }
+    }
+
+    /// Returns what is to be recorded of the file, so that its relative paths mean the same wherever the
+    /// record is read: its text, and before it the folder as a comment.
+    pub(crate) fn record(&self) -> String {
+        let folder = std::path::absolute(self.folder.join("."));
+        let folder = folder.ok().and_then(|folder| folder.to_str().map(str::to_owned));
+        match folder.filter(|folder| !folder.contains(['\n', '\r'])) {
+            Some(folder) => format!("{FOLDER}{folder}\n{}", self.text),
+            None => self.text.clone(),
+        }
     }
 
     /// Returns the folder that the file lies in; empty for the current one.
     pub(crate) fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or_else(|| Path::new(""))
+        &self.folder
     }
 
     /// Parses the text into a value whose types deny unknown fields.
@@ -282,6 +304,21 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         TomlFile::of_text("x.toml", text).parse::<Sample>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_record_says_where_the_file_lay_and_keeps_its_lines() {
+        let file = TomlFile::of_text("conf/x.toml", "[part]\ncuont = 3");
+        let again = TomlFile::of_record("run 3", &file.record());
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(again.folder(), here.join("conf"));
+        let error = again.parse::<Sample>().unwrap_err().to_string();
+        assert!(error.starts_with("run 3:2: unknown key"), "{error}");
+        // As earlier versions have recorded it.
+        let old = TomlFile::of_record("run 2", "[part]\ncuont = 3");
+        assert_eq!(old.folder(), Path::new(""));
+        let error = old.parse::<Sample>().unwrap_err().to_string();
+        assert!(error.starts_with("run 2:2: unknown key"), "{error}");
     }
 
     #[test]

@@ -18,7 +18,6 @@ use tercel_store::runs::RunFolder;
 
 use self::latencies::Latencies;
 use self::outcome::Divergence;
-use super::backtest::venue_options;
 use super::{print, print_json, replay};
 use crate::data_folder::{DataFolder, blame_run, open_journal};
 use crate::exit::{Answer, Failure, Outcome, input};
@@ -97,8 +96,7 @@ fn examine(args: &Args, folder: &RunFolder) -> Outcome<Divergence> {
     let file = replay::configuration(folder, &journal)?;
     let (run, survey) = read(args, folder, &journal, &file)?;
     let fit = fit(&run, &survey);
-    let mut options = venue_options(&file.config.venue)?;
-    args.latencies.put_into(&mut options, fit.as_ref())?;
+    let options = args.latencies.venue_options(&file.config.venue, fit.as_ref())?;
     let simulated =
         run.simulate(&folder.tape(), options, &mut ()).map_err(|error| whose(error, folder))?;
     let comparison = Comparison::of(

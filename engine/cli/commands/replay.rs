@@ -158,7 +158,7 @@ pub(super) fn configuration(folder: &RunFolder, journal: &JournalReader) -> Outc
     let Some((_, Record::RunStarted { config, run, .. })) = first else {
         return Err(input("the run has no beginning"));
     };
-    ServerFile::of(TomlFile::of_text(&format!("configuration of run {run}"), &config))
+    ServerFile::of(TomlFile::of_record(&format!("configuration of run {run}"), &config))
 }
 
 fn to_json(difference: &Difference) -> serde_json::Value {

@@ -128,7 +128,7 @@ fn recorder(file: &ServerFile, setup: &Setup, folder: &RunFolder) -> Outcome<Rec
     let begin = RunStart {
         run: folder.number,
         at: now(),
-        config: file.source.text().to_owned(),
+        config: file.source.record(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let path = folder.journal();

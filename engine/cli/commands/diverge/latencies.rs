@@ -7,7 +7,8 @@ use std::str::FromStr;
 use tercel_sim::divergence::LatencyFit;
 use tercel_sim::{LatencyModel, VenueOptions};
 
-use crate::commands::backtest::latency_samples;
+use crate::commands::backtest::{latency_samples, venue_options};
+use crate::config::VenueSection;
 use crate::exit::{Outcome, input};
 
 /// Where the latencies come from.
@@ -44,24 +45,26 @@ impl std::fmt::Display for Latencies {
 }
 
 impl Latencies {
-    /// Puts them into the options of a venue.
-    pub(super) fn put_into(
+    /// Returns the options of a venue that has them. The run's own `latency_file` is read only where its
+    /// latencies are wanted: it may be gone.
+    pub(super) fn venue_options(
         &self,
-        options: &mut VenueOptions,
+        venue: &VenueSection,
         fit: Option<&LatencyFit>,
-    ) -> Outcome<()> {
+    ) -> Outcome<VenueOptions> {
+        let bare = || venue_options(&VenueSection { latency_file: None, ..venue.clone() });
         match self {
-            Self::Configured => {}
+            Self::Configured => venue_options(venue),
             Self::Fitted => {
                 let fit = fit.ok_or_else(|| {
                     input("--latencies fitted: no request of the run was answered; nothing to fit")
                 })?;
-                options.latency = fit.model();
+                Ok(VenueOptions { latency: fit.model(), ..bare()? })
             }
             Self::File(path) => {
-                options.latency = LatencyModel::Interpolated(latency_samples(path)?);
+                let latency = LatencyModel::Interpolated(latency_samples(path)?);
+                Ok(VenueOptions { latency, ..bare()? })
             }
         }
-        Ok(())
     }
 }
