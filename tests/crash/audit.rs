@@ -22,8 +22,6 @@ pub(crate) struct Audit {
     /// Sum of all fills, in lots.
     pub(crate) position: i64,
     pub(crate) n_replayed: u64,
-    /// Runs whose tape ends before they do, because they were cut off.
-    pub(crate) n_short_tapes: usize,
     last: Option<Ledger>,
 }
 
@@ -54,13 +52,14 @@ impl Ledger {
 pub(crate) fn audit(place: &Place, deaths: &Deaths) -> Audit {
     let mut audit = Audit::default();
     for run in place.runs() {
-        audit.run(place, &run, &deaths.of(&run));
+        audit.run(place, &run, deaths);
     }
     audit
 }
 
 impl Audit {
-    fn run(&mut self, place: &Place, run: &Path, name: &str) {
+    fn run(&mut self, place: &Place, run: &Path, deaths: &Deaths) {
+        let name = &deaths.of(run);
         self.n_runs += 1;
         let verified = RunFolder::at(run).verify().unwrap();
         assert!(verified.is_good(), "{name}: {verified:?}");
@@ -85,7 +84,7 @@ impl Audit {
         timers_fire_once(end, name);
         self.last = Some(ledger);
         drop(journal);
-        self.replay(place, run, name);
+        self.replay(place, run, name, deaths.has(run));
     }
 
     /// Repeats an entry by the plainest means.
@@ -124,14 +123,16 @@ impl Audit {
         }
     }
 
-    fn replay(&mut self, place: &Place, run: &Path, name: &str) {
+    fn replay(&mut self, place: &Place, run: &Path, name: &str, was_killed: bool) {
         let number = run.file_name().unwrap().to_str().unwrap();
         let replayed = place.json(&["replay", number, "--json"]);
         assert_eq!(replayed["identical"], true, "{name}: {replayed}");
         self.n_replayed += replayed["events"].as_u64().unwrap();
-        if let Some(why) = replayed["stopped"].as_str() {
+        let stopped = replayed["stopped"].as_str();
+        assert_eq!(replayed["complete"], stopped.is_none(), "{name}: {replayed}");
+        if let Some(why) = stopped {
             assert!(why.contains("tape"), "{name}: {why}");
-            self.n_short_tapes += 1;
+            assert!(was_killed, "{name}: nobody killed it, and its tape ends early: {why}");
         }
     }
 

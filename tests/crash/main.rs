@@ -103,6 +103,11 @@ impl Deaths {
         self.note(place, wish.to_string());
     }
 
+    /// Returns whether a process was killed in a run, or in what it did before the next one began.
+    fn has(&self, run: &Path) -> bool {
+        self.by_run.contains_key(run)
+    }
+
     fn of(&self, run: &Path) -> String {
         let how = self.by_run.get(run).cloned().unwrap_or_default();
         format!("{} ({})", run.display(), how.join(", "))

@@ -26,9 +26,22 @@ use crate::toml_file::TomlFile;
 
 /// Execute a recorded run again, from its journal and its tape, and compare everything.
 ///
-/// The same scripts over the same inputs must give the same orders, notices and states. Exit code 1
-/// and the first difference if they do not.
+/// The same scripts over the same inputs must give the same orders, notices and states, or the first
+/// difference is shown. A tape that ends before the run does is told, with how far the comparison goes:
+/// a process that is killed takes the last of its tape with it.
+///
+/// With --script or --set, the run's market is traded twice from a fresh account: by the recorded script
+/// with its recorded parameters, limits, symbols and seed, and by another script or with other
+/// parameters. Of a run with several strategies it is the first one.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  tercel replay latest
+  tercel replay 12 --until 40000 --json
+  tercel replay 12 --set fast=8
+  tercel replay 12 --script my_strategy.luau --set fast=8
+
+Exit codes: 0 identical to the end, or to --until; 1 a difference, or the tape ends before that (with
+--script and --set: a script that failed); 2 wrong input; 3 failure of the machine.")]
 pub(crate) struct Args {
     /// The run: a number, `latest`, or a path.
     #[arg(default_value = "latest")]
@@ -44,7 +57,7 @@ pub(crate) struct Args {
     /// What if: run with these parameters.
     #[arg(long, value_name = "NAME=VALUE", conflicts_with = "until")]
     set: Vec<String>,
-    /// Print JSON.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
@@ -63,9 +76,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let (done, wall) = again(&folder, &journal, &file, args.until.map(Seq))?;
     let wall_s = wall.as_secs_f64();
     let is_identical = done.difference.is_none();
+    // What is not compared may differ: a run that is executed in part is not the same run.
+    let is_complete = done.stopped.is_none();
     if args.json {
         print_json(&json!({
             "identical": is_identical,
+            "complete": is_complete,
             "entries": done.n_entries,
             "events": done.n_events,
             "states": done.n_states,
@@ -87,12 +103,16 @@ pub(crate) fn run(args: &Args) -> Outcome {
             text.push_str(&format!("it goes no further than event {}: {why}\n", done.last_seq.0));
         }
         match &done.difference {
-            None => text.push_str("identical\n"),
+            None if is_complete => text.push_str("identical\n"),
+            None => text.push_str(&format!(
+                "identical as far as it goes; --until {} asks for no more\n",
+                done.last_seq.0
+            )),
             Some(difference) => text.push_str(&to_text(difference)),
         }
         print(&text)?;
     }
-    Ok(if is_identical { Answer::Good } else { Answer::Negative })
+    Ok(if is_identical && is_complete { Answer::Good } else { Answer::Negative })
 }
 
 fn load(path: &Path, limits: impl Fn(Language) -> Limits) -> Outcome<Script> {
