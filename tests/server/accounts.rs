@@ -80,7 +80,7 @@ fn each_account_has_its_own_money_limits_and_switch() {
         assert_eq!(place.json(&["replay", run, "--json"])["identical"], true);
     }
     let tried = place.json(&["replay", "2", "--set", "quantity=0.003", "--json"]);
-    assert!(tried[1]["orders"].as_u64().unwrap() > 3, "{tried}");
+    assert!(tried["versions"][1]["orders"].as_u64().unwrap() > 3, "{tried}");
 }
 
 #[test]

@@ -133,10 +133,11 @@ fn an_order_is_traced_and_another_script_is_tried_on_the_same_market() {
     assert_eq!(plain["links"][1]["script_line"], json!(null));
 
     let made = place.json(&["replay", "latest", "--set", "quantity=0.02", "--json"]);
-    let orders = |n: usize| made[n]["orders"].as_u64().unwrap();
+    let versions = &made["versions"];
+    let orders = |n: usize| versions[n]["orders"].as_u64().unwrap();
     assert!(orders(0) > 10 && orders(1) > 10, "{made}");
-    assert_ne!(made[0]["fees"], made[1]["fees"], "{made}");
-    assert_eq!(made[0]["events"], made[1]["events"], "{made}");
+    assert_ne!(versions[0]["fees"], versions[1]["fees"], "{made}");
+    assert_eq!(versions[0]["events"], versions[1]["events"], "{made}");
 }
 
 #[test]

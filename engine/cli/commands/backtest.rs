@@ -10,8 +10,8 @@ use clap::Args as ClapArgs;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tercel_core::{
-    AccountConfig, AccountId, Engine, EngineConfig, Instrument, Nanos, Notional, RiskLimits,
-    SeriesConfig, SeriesId, Strategy, StrategyConfig,
+    AccountConfig, AccountId, Engine, EngineConfig, Instrument, InstrumentId, Nanos, Notional,
+    RiskLimits, SeriesConfig, SeriesId, Strategy, StrategyConfig,
 };
 use tercel_script::{Binding, Language, ParamValues, Script, Source};
 use tercel_sim::metrics::{Recorder, RecorderLimits, Recording};
@@ -176,6 +176,15 @@ impl Plan {
         let params = script.manifest().params(overrides.iter().copied()).or_input()?;
         let plan = Self::bound(script, instruments, assets, config)?;
         Ok(Self { params, seed, ..plan })
+    }
+
+    /// Lets a script that names no instruments itself trade these only.
+    pub(crate) fn trading(mut self, instruments: &[InstrumentId]) -> Self {
+        if self.script.manifest().instruments.is_empty() {
+            let known = instruments.iter().filter_map(|id| self.instruments.get(id.index()));
+            self.traded = known.cloned().collect();
+        }
+        self
     }
 
     /// Binds a script with its default parameters.

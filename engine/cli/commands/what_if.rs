@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tercel_core::{Event, StrategyId};
 use tercel_runtime::{Loaded, Version};
-use tercel_script::Script;
+use tercel_script::{ParamValue, ParamValues, Script};
 use tercel_sim::metrics::{Recorder, RecorderLimits};
 use tercel_sim::{Backtest, BacktestOptions, SimVenue, Summary};
 use tercel_store::StoreError;
@@ -16,6 +16,7 @@ use super::backtest::{Plan, venue_options};
 use super::{print, print_json};
 use crate::config::{Config, LimitsSection};
 use crate::data::blame;
+use crate::data_folder::blame_run;
 use crate::exit::{Answer, Blame, Outcome, input};
 use crate::server_config::ServerFile;
 use crate::server_config::accounts::AccountItem;
@@ -32,6 +33,9 @@ struct Made {
 }
 
 /// Runs the recorded script and another one over the run's market, from a fresh account.
+///
+/// Both have the strategy's recorded instruments, seed and limits, and the recorded parameters where
+/// those differ from the script's own; `overrides` change those of the other one only.
 pub(super) fn run(
     folder: &RunFolder,
     journal: &JournalReader,
@@ -40,41 +44,71 @@ pub(super) fn run(
     overrides: &[(&str, &str)],
     json: bool,
 ) -> Outcome {
-    let recorded = recorded(journal, file)?;
-    let account = account_of(journal, file, recorded.strategy())?;
-    let config = Config {
-        account: account.section(),
-        limits: LimitsSection { account: account.limits, ..file.config.limits.clone() },
-        venue: file.config.venue.clone(),
-        script: file.config.script.clone(),
-        ..Config::default()
-    };
-    let own: Vec<_> = recorded
-        .params()
-        .iter()
-        .map(|(name, value)| (name.to_owned(), value.to_string()))
-        .collect();
-    let own: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let recorded = recorded(folder, journal, file)?;
+    let account = account_of(folder, journal, file, recorded.strategy())?;
+    let config = config_of(file, account, recorded.strategy());
     let other = script.unwrap_or_else(|| recorded.script().clone());
-    let seed = file.config.run.seed;
-    let name = |script: &Script| script.source().file.clone();
+    let own = changed_params(&recorded);
+    let own: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    // A parameter that the other script does not know is not its business.
+    let known = |name: &str| other.manifest().params.iter().any(|spec| spec.name == name);
+    let merged: Vec<_> =
+        own.iter().filter(|(name, _)| known(name)).chain(overrides).copied().collect();
+    let label = other.source().file.clone();
     let made = [
-        make(folder, &config, (recorded.script().clone(), &own), seed, "recorded")?,
-        make(folder, &config, (other.clone(), overrides), seed, &name(&other))?,
+        make(folder, &config, &recorded, (recorded.script().clone(), &own), "recorded")?,
+        make(folder, &config, &recorded, (other, &merged), &label)?,
     ];
+    let (strategies, n) = (&file.config.strategies, recorded.strategy().index());
+    let name = strategies.get(n).and_then(|section| section.name.clone());
+    let name = name.unwrap_or_else(|| recorded.script().manifest().name.clone());
     if json {
-        print_json(&Value::Array(made.iter().map(to_json).collect()))?;
+        print_json(&json!({
+            "strategy": name,
+            "strategies": strategies.len(),
+            "versions": made.iter().map(to_json).collect::<Vec<_>>(),
+        }))?;
     } else {
-        print(&to_text(&made))?;
+        let mut text = to_text(&made);
+        if strategies.len() > 1 {
+            let n_others = strategies.len() - 1;
+            text +=
+                &format!("of the run's strategies only {name} trades here, {n_others} do not\n");
+        }
+        print(&text)?;
     }
     Ok(if made.iter().any(|one| one.faults > 0) { Answer::Negative } else { Answer::Good })
 }
 
+/// Returns the configuration of a backtest of one strategy as the server's says it.
+fn config_of(file: &ServerFile, account: AccountItem, strategy: StrategyId) -> Config {
+    let mut limits =
+        LimitsSection { account: account.limits.clone(), ..file.config.limits.clone() };
+    if let Some(section) = file.config.strategies.get(strategy.index()) {
+        limits.strategy = section.limits.or(&limits.strategy);
+    }
+    Config {
+        account: account.section(),
+        limits,
+        venue: file.config.venue.clone(),
+        script: file.config.script.clone(),
+        ..Config::default()
+    }
+}
+
+/// Returns the parameters that are not what the script says itself.
+fn changed_params(version: &Version) -> Vec<(String, String)> {
+    let defaults = ParamValues::defaults(&version.script().manifest().params);
+    let is_changed = |(name, value): &(&str, &ParamValue)| defaults.get(name) != Some(value);
+    let changed = version.params().iter().filter(is_changed);
+    changed.map(|(name, value)| (name.to_owned(), value.to_string())).collect()
+}
+
 /// Returns the first version of the run's first strategy.
-fn recorded(journal: &JournalReader, file: &ServerFile) -> Outcome<Version> {
+fn recorded(folder: &RunFolder, journal: &JournalReader, file: &ServerFile) -> Outcome<Version> {
     let mut loaded = None;
-    for record in journal.records().or_input()? {
-        let (_, record) = record.or_input()?;
+    for record in journal.records().map_err(blame_run(folder))? {
+        let (_, record) = record.map_err(blame_run(folder))?;
         if let Some(found) = Loaded::of(&record) {
             loaded = Some(found);
         } else if let (Record::Params { values, .. }, Some(loaded)) = (&record, &loaded) {
@@ -87,11 +121,13 @@ fn recorded(journal: &JournalReader, file: &ServerFile) -> Outcome<Version> {
 
 /// Returns the account of a strategy, as the configuration has it.
 fn account_of(
+    folder: &RunFolder,
     journal: &JournalReader,
     file: &ServerFile,
     strategy: StrategyId,
 ) -> Outcome<AccountItem> {
-    let state = journal.records().or_input()?.find_map(|record| match record {
+    let mut records = journal.records().map_err(blame_run(folder))?;
+    let state = records.find_map(|record| match record {
         Ok((_, Record::Snapshot { bytes, .. })) => Some(state::decode(&bytes)),
         _ => None,
     });
@@ -105,14 +141,15 @@ fn account_of(
 fn make(
     folder: &RunFolder,
     config: &Config,
+    recorded: &Version,
     (script, overrides): (Script, &[(&str, &str)]),
-    seed: u64,
     label: &str,
 ) -> Outcome<Made> {
     let mut tape = MarketTapeReader::open(&folder.tape()).map_err(blame)?;
     let instruments = tape.metadata().instruments().map_err(blame)?;
     let assets = tape.metadata().assets.clone();
-    let plan = Plan::over(script, overrides, instruments, assets, config, seed)?;
+    let plan = Plan::over(script, overrides, instruments, assets, config, recorded.seed())?
+        .trading(recorded.instruments());
     let engine = plan.engine(config, |strategy| strategy)?;
     let venue = SimVenue::new(&plan.instruments, venue_options(&config.venue)?).or_input()?;
     let mut recorder = Recorder::new(RecorderLimits::default(), &engine);

@@ -147,6 +147,12 @@ impl Version {
         &self.script
     }
 
+    /// Returns what decides what it draws at random.
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Returns the hash of the script's text and of what it requires.
     #[must_use]
     pub const fn hash(&self) -> &[u8; 32] {
