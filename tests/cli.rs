@@ -202,6 +202,24 @@ fn a_script_with_an_error_is_a_negative_answer_with_its_line() {
     assert!(value["line"].as_u64().unwrap() >= 3, "{value}");
 }
 
+/// `tercel demo --folder .` replaced the configuration and the script of whoever was there, and removed
+/// the key.
+#[test]
+fn a_demo_leaves_a_folder_alone_that_is_not_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["tercel.toml", "imbalance_maker.luau", "demo.key"] {
+        std::fs::write(path(name), "# mine\n").unwrap();
+        let output = tercel(&["demo", "--folder", folder.path().to_str().unwrap()]);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(name) && error.contains("--folder"), "{error}");
+        assert_eq!(std::fs::read_to_string(path(name)).unwrap(), "# mine\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is added");
+        std::fs::remove_file(path(name)).unwrap();
+    }
+}
+
 #[test]
 fn import_and_inspect_agree_on_what_is_in_the_data() {
     let folder = tempfile::tempdir().unwrap();

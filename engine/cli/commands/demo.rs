@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Picks the market.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Folder to work in; created if it is not there.
+    /// Folder to work in; created if it is not there, refused if others' files would be lost in it.
     #[arg(long, default_value = "tercel-demo")]
     folder: PathBuf,
     /// Print lines even on a terminal.
@@ -42,6 +42,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
+    Place::check(&args.folder)?;
     let setup = Setup {
         symbols: vec!["BTCUSDT".to_owned()],
         ..Setup::new(ExchangeServer::time(), args.seed)

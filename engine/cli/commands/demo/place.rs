@@ -11,11 +11,19 @@ use anyhow::{Context, anyhow};
 
 use crate::control_api::Request;
 use crate::control_client::Client;
-use crate::exit::{Blame, Failure, Outcome};
+use crate::exit::{Blame, Failure, Outcome, input};
 use crate::server_config::control_socket_in;
 
 /// The strategy that is shown.
 const SCRIPT: &str = include_str!("../../../../scripts/lua/imbalance_maker.luau");
+
+/// What is written into the folder.
+const CONFIG: &str = "tercel.toml";
+const SCRIPT_NAME: &str = "imbalance_maker.luau";
+const KEY: &str = "demo.key";
+
+/// How a configuration begins that a demo has written.
+const MARK: &str = "# Written by `tercel demo`";
 
 /// A folder with a configuration, a script and a key.
 pub(super) struct Place {
@@ -23,6 +31,25 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Refuses a folder in which something would be lost that no demo has written.
+    pub(super) fn check(folder: &Path) -> Outcome<()> {
+        let is_ours = match std::fs::read_to_string(folder.join(CONFIG)) {
+            Ok(text) => text.starts_with(MARK),
+            // It can only be lost if it is there, whatever is in it.
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+        let is_free = !folder.join(CONFIG).exists();
+        let lost = [(CONFIG, !is_ours), (SCRIPT_NAME, is_free), (KEY, is_free)];
+        let lost = lost.iter().find(|(name, counts)| *counts && folder.join(name).exists());
+        match lost {
+            None => Ok(()),
+            Some((name, _)) => Err(input(format!(
+                "{} was not written by a demo and would be lost; choose another folder with --folder",
+                folder.join(name).display()
+            ))),
+        }
+    }
+
     /// Writes what a server needs to trade on the exchange at `address`.
     pub(super) fn create(folder: &Path, address: SocketAddr) -> Outcome<Self> {
         let write = |name: &str, text: &str| {
@@ -33,9 +60,9 @@ impl Place {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("create {}", folder.display()))
             .or_machine()?;
-        write("imbalance_maker.luau", SCRIPT)?;
-        write("tercel.toml", &config(address))?;
-        let path = folder.join("demo.key");
+        write(SCRIPT_NAME, SCRIPT)?;
+        write(CONFIG, &config(address))?;
+        let path = folder.join(KEY);
         // One that a demo has left may be of another mode.
         let _ = std::fs::remove_file(&path);
         std::fs::OpenOptions::new()
@@ -67,7 +94,7 @@ impl Place {
         let log = std::fs::File::create(self.folder.join("server.log")).or_machine()?;
         let child = Command::new(program)
             .args(["run", "--fresh", "--config"])
-            .arg(self.folder.join("tercel.toml"))
+            .arg(self.folder.join(CONFIG))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -132,7 +159,7 @@ impl Drop for Running {
 
 fn config(address: SocketAddr) -> String {
     format!(
-        r#"# Written by `tercel demo`: the exchange in a box, over the real protocol.
+        r#"{MARK}: the exchange in a box, over the real protocol.
 [run]
 mode = "testnet"
 data = "data"
