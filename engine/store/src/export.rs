@@ -26,9 +26,21 @@ use crate::tables::{self, Change, Column, ColumnType, MOST_COLUMNS, Table};
 /// Rows that are gathered before they are written.
 const ROWS: usize = 65_536;
 
+/// What an export has done in its folder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ParquetExport {
+    /// The files that were written, with their numbers of rows.
+    pub files: Vec<(PathBuf, u64)>,
+    /// Files of an earlier export that were removed, because this data has no rows for them.
+    pub removed: Vec<PathBuf>,
+}
+
 /// Writes `levels`, `trades`, `quotes`, `bars`, `marks` and `fundings` as `.parquet` files into a
-/// folder, those tables that the data has rows for, and returns their paths with their numbers of
-/// rows.
+/// folder, those tables that the data has rows for.
+///
+/// The files get their names together when all are whole; until then an earlier export stays as it is.
+/// Those of its tables that the data has no rows for are removed then: they would read as part of this
+/// one.
 ///
 /// The files read back as the events that were written, with their instruments' kinds and steps;
 /// only events of one receive time that stand in different files come in the order of the files.
@@ -37,10 +49,7 @@ const ROWS: usize = 65_536;
 /// # Errors
 ///
 /// If the data cannot be read, or the folder not be written.
-pub fn export_parquet(
-    reader: &mut Reader,
-    folder: &Path,
-) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+pub fn export_parquet(reader: &mut Reader, folder: &Path) -> Result<ParquetExport, StoreError> {
     std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, error))?;
     let instruments = reader.metadata().instruments()?;
     let mut files = Table::ALL.map(|table| TableFile::new(table, folder, &instruments));
@@ -73,13 +82,14 @@ pub fn export_parquet(
             }
         }
     }
-    let mut written = Vec::new();
-    for file in files {
-        if let Some(file) = file.finish()? {
-            written.push(file);
-        }
+    for file in &mut files {
+        file.close()?;
     }
-    Ok(written)
+    let mut done = ParquetExport { files: Vec::new(), removed: Vec::new() };
+    for file in files {
+        file.publish(&mut done)?;
+    }
+    Ok(done)
 }
 
 /// A value in a row.
@@ -195,8 +205,10 @@ impl Builder {
     }
 }
 
+/// A table on its way into a file, which has another name until it is published.
 struct TableFile {
     path: PathBuf,
+    temporary: PathBuf,
     schema: Arc<Schema>,
     writer: Option<ArrowWriter<File>>,
     n_rows: u64,
@@ -237,8 +249,10 @@ impl TableFile {
             (tables::INSTRUMENTS.to_owned(), tables::describe(instruments.iter().map(|i| &i.spec))),
         ]);
         let stamps = || TimestampNanosecondBuilder::new().with_timezone("UTC");
+        let name = format!("{}.parquet", table.name());
         Self {
-            path: folder.join(format!("{}.parquet", table.name())),
+            temporary: folder.join(format!("{name}.tmp")),
+            path: folder.join(name),
             schema: Arc::new(Schema::new_with_metadata(fields, said)),
             writer: None,
             n_rows: 0,
@@ -286,19 +300,46 @@ impl TableFile {
 
     fn open(&self) -> Result<ArrowWriter<File>, StoreError> {
         let failed = |source| StoreError::Parquet { path: self.path.clone(), source };
-        let file = File::create(&self.path).map_err(|error| StoreError::io(&self.path, error))?;
+        let path = &self.temporary;
+        let file = File::create(path).map_err(|error| StoreError::io(path, error))?;
         let level = ZstdLevel::try_new(3).map_err(failed)?;
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level));
         ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(properties.build()))
             .map_err(failed)
     }
 
-    fn finish(mut self) -> Result<Option<(PathBuf, u64)>, StoreError> {
+    /// Writes what is left.
+    fn close(&mut self) -> Result<(), StoreError> {
         self.flush()?;
-        let Some(writer) = self.writer.take() else { return Ok(None) };
-        let path = self.path;
-        writer.close().map_err(|source| StoreError::Parquet { path: path.clone(), source })?;
-        Ok(Some((path, self.n_rows)))
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let failed = |source| StoreError::Parquet { path: self.path.clone(), source };
+        writer.finish().map(drop).map_err(failed)
+    }
+
+    /// Puts the table in the place of one that an earlier export has left, or removes that.
+    fn publish(mut self, done: &mut ParquetExport) -> Result<(), StoreError> {
+        let path = &self.path;
+        if self.writer.is_some() {
+            std::fs::rename(&self.temporary, path).map_err(|error| StoreError::io(path, error))?;
+            self.writer = None;
+            done.files.push((path.clone(), self.n_rows));
+            return Ok(());
+        }
+        match std::fs::remove_file(path) {
+            Ok(()) => done.removed.push(path.clone()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io(path, error)),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for TableFile {
+    fn drop(&mut self) {
+        if self.writer.is_some() {
+            // A table that was given up leaves nothing behind. There is nobody to tell if that fails.
+            let _ = std::fs::remove_file(&self.temporary);
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub use container::{Container, Member, Unwrapped};
 pub use decimal::{Dec, parse_u64};
 pub use detect::{Detected, Format};
 pub use error::StoreError;
-pub use export::export_parquet;
+pub use export::{ParquetExport, export_parquet};
 pub use inspect::{BookView, Inspection, inspect};
 pub use metadata::Metadata;
 pub use options::OpenOptions;

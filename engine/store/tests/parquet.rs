@@ -131,7 +131,7 @@ fn what_was_exported_reads_back_whole() {
     writer.write(&events).unwrap();
     writer.finish().unwrap();
     let mut reader = Reader::open(&[tape], &OpenOptions::default()).unwrap();
-    let written = export_parquet(&mut reader, folder.path()).unwrap();
+    let written = export_parquet(&mut reader, folder.path()).unwrap().files;
     let names: Vec<_> =
         written.iter().map(|(path, _)| path.file_stem().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["levels", "trades", "quotes", "bars", "marks", "fundings"]);
@@ -151,6 +151,54 @@ fn what_was_exported_reads_back_whole() {
             (symbol, kind, multiplier, tick, lot)
         );
     }
+}
+
+/// The files had their names from their first rows on: an import that failed left some that no Parquet
+/// reader opens, and tables of an earlier import beside the new ones.
+#[test]
+fn an_export_replaces_the_one_before_it_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let export = |name: &str, lines: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, lines).unwrap();
+        export_parquet(&mut Reader::open(&[path], &OpenOptions::default()).unwrap(), &out)
+    };
+    let names = || -> Vec<_> {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let trades = "time,price,size\n1514764802610,100.5,3\n1514764802611,101,-2\n";
+    export("BTCUSDT.csv", trades).unwrap();
+    let first = std::fs::read(out.join("trades.parquet")).unwrap();
+    // Enough for a first part to be written, and damage after it.
+    let tape = folder.path().join("x.tape");
+    let trade = |n: u64| {
+        let at = Nanos(1_514_764_802_610_000_000 + n.cast_signed());
+        let (price, qty) = (Price(100), Quantity(1));
+        let data = MarketData::Trade { aggressor: None, price, qty, id: n };
+        let instrument = InstrumentId(0);
+        Event::Market(MarketEvent { venue_at: at, received_at: at, instrument, data })
+    };
+    let mut writer = TapeWriter::create(&tape, &metadata()).unwrap();
+    writer.write(&(0..140_000).map(trade).collect::<Vec<_>>()).unwrap();
+    writer.finish().unwrap();
+    let mut bytes = std::fs::read(&tape).unwrap();
+    let at = bytes.len() * 9 / 10;
+    bytes[at] ^= 1;
+    std::fs::write(&tape, bytes).unwrap();
+    let mut cut = Reader::open(&[tape], &OpenOptions::default()).unwrap();
+    export_parquet(&mut cut, &out).unwrap_err();
+    assert_eq!(names(), ["trades.parquet"]);
+    assert_eq!(std::fs::read(out.join("trades.parquet")).unwrap(), first);
+
+    let bars = "time,open,high,low,close,volume\n1514764800000,1,2,1,2,5\n";
+    let done = export("ETHUSDT.csv", bars).unwrap();
+    assert_eq!(done.files, [(out.join("bars.parquet"), 1)]);
+    assert_eq!(done.removed, [out.join("trades.parquet")]);
+    assert_eq!(names(), ["bars.parquet"]);
 }
 
 fn write(folder: &Path, columns: Vec<(&str, ArrayRef)>) -> PathBuf {
