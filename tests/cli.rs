@@ -84,6 +84,29 @@ fn reports_and_tables_are_written() {
     assert_eq!(&std::fs::read(&parquet).unwrap()[..4], b"PAR1");
 }
 
+/// The page's last part stayed in a buffer whose failure nobody heard of: a full disk gave half a page
+/// and exit code 0.
+#[test]
+fn a_full_disk_is_told_by_every_file_that_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let parquet = folder.path().join("full.parquet");
+    std::os::unix::fs::symlink("/dev/full", &parquet).unwrap();
+    let parquet = parquet.to_str().unwrap();
+    for (option, path) in [
+        ("--report", "/dev/full"),
+        ("--trades", "/dev/full"),
+        ("--trades", parquet),
+        ("--equity", "/dev/full"),
+        ("--equity", parquet),
+        ("--trips", "/dev/full"),
+    ] {
+        let output = tercel(&["backtest", "--minutes", "3", option, path]);
+        assert_eq!(output.status.code(), Some(3), "{option} {path}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("No space left on device"), "{option} {path}: {error}");
+    }
+}
+
 #[test]
 fn wrong_input_is_told_with_its_remedy_and_code_two() {
     let folder = tempfile::tempdir().unwrap();

@@ -57,7 +57,8 @@ pub(crate) fn write_html(input: &ReportInput<'_>, mut out: impl Write) -> io::Re
         escape(input.version),
         escape(input.currency),
         charts::inline(&charts::data(input)),
-    )
+    )?;
+    out.flush()
 }
 
 const CHARTS: &str = "<section class=\"panel wide\" id=\"charts\">\
