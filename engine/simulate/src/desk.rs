@@ -1,11 +1,12 @@
 //! What stands around the engine in its loop, and what all of it tells the judge.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use tercel_core::{
-    Approved, Effect, Engine, Event, InstrumentId, MarketData, MarketEvent, Nanos, OrderRequest,
-    Seq,
+    Approved, ClientOrderId, Effect, Engine, Event, InstrumentId, MarketData, MarketEvent, Nanos,
+    OrderRequest, Seq,
 };
 use tercel_runtime::{
     JournalRecorder, MarketSink, MarketSource, Port, Receiver, RecordFailure, RecordProgress,
@@ -32,6 +33,8 @@ pub(crate) struct Desk {
     pub(crate) sent: RefCell<Vec<OrderRequest>>,
     /// Requests that were recorded and have not left, with their tickets.
     recorded: RefCell<Vec<(OrderRequest, Ticket)>>,
+    /// New orders that have left.
+    left: RefCell<BTreeSet<ClientOrderId>>,
     /// Books of which a snapshot was asked for.
     pub(crate) resyncs: RefCell<Vec<InstrumentId>>,
     /// The first promise that was seen broken.
@@ -84,6 +87,7 @@ impl Desk {
             calls: RefCell::default(),
             sent: RefCell::default(),
             recorded: RefCell::default(),
+            left: RefCell::default(),
             resyncs: RefCell::default(),
             broken: RefCell::default(),
             may_speak: Cell::new(false),
@@ -96,6 +100,7 @@ impl Desk {
         self.calls.borrow_mut().clear();
         self.sent.borrow_mut().clear();
         self.recorded.borrow_mut().clear();
+        self.left.borrow_mut().clear();
         self.resyncs.borrow_mut().clear();
     }
 
@@ -103,13 +108,16 @@ impl Desk {
         self.broken.borrow_mut().get_or_insert(violation);
     }
 
-    /// Takes what leaves: it must have been recorded.
+    /// Takes what leaves: it must have been recorded. That a new order leaves once only is for the venue
+    /// to say, to which the copy goes.
     fn leaves(&self, request: &OrderRequest) {
         let mut recorded = self.recorded.borrow_mut();
         let place = recorded.iter().position(|(own, _)| own == request);
+        let is_new = matches!(request, OrderRequest::New { .. });
+        let is_copy = is_new && !self.left.borrow_mut().insert(request.id());
         if let Some(place) = place {
             recorded.remove(place);
-        } else if !matches!(request, OrderRequest::Cancel { .. }) {
+        } else if !is_copy && !matches!(request, OrderRequest::Cancel { .. }) {
             self.breaks(Violation::new(
                 Invariant::RecordedFirst,
                 "a record of what is sent",

@@ -34,8 +34,6 @@ pub(crate) struct Truth {
     pub(crate) fills: Vec<Fill>,
     pub(crate) is_triggered: bool,
     pub(crate) end: Option<End>,
-    /// How often it was asked for.
-    pub(crate) n_arrivals: u32,
 }
 
 impl Truth {
@@ -71,6 +69,8 @@ pub(crate) struct Venue {
     working: Vec<ClientOrderId>,
     ledger: Ledger,
     n_trades: u64,
+    /// The first order that was asked for again, as it stood then.
+    again: Option<Truth>,
     /// What it has said and nobody has carried away.
     pub(crate) said: Vec<Said>,
     /// Of new orders, in percent.
@@ -87,6 +87,7 @@ impl Venue {
             working: Vec::new(),
             ledger,
             n_trades: 0,
+            again: None,
             said: Vec::new(),
             rejected: 0,
             n_rejected: 0,
@@ -105,6 +106,11 @@ impl Venue {
         self.working.iter().map(|id| &self.orders[id])
     }
 
+    /// Returns the first order that was asked for more than once, as it stood at the second time.
+    pub(crate) const fn again(&self) -> Option<&Truth> {
+        self.again.as_ref()
+    }
+
     pub(crate) const fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -113,8 +119,8 @@ impl Venue {
     pub(crate) fn take(&mut self, request: &OrderRequest, market: &Market) {
         match *request {
             OrderRequest::New { id, account, strategy, spec } => {
-                if let Some(known) = self.orders.get_mut(&id) {
-                    known.n_arrivals += 1;
+                if let Some(known) = self.orders.get(&id) {
+                    self.again.get_or_insert_with(|| known.clone());
                     return;
                 }
                 self.open(id, account, strategy, spec, market);
@@ -164,7 +170,6 @@ impl Venue {
             fills: Vec::new(),
             is_triggered: spec.kind.trigger().is_none(),
             end: None,
-            n_arrivals: 1,
         };
         self.orders.insert(id, truth);
         self.working.push(id);

@@ -261,10 +261,13 @@ impl<'a> World<'a> {
                 }
             }
         }
-        let again = net.venue.working().find(|truth| truth.n_arrivals > 1);
-        let again = again.map(|truth| truth.id);
+        let again = net.venue.again();
         self.judge.hold(Invariant::OnceOnly, again.is_none(), || {
-            let found = again.map_or_else(String::new, |id| format!("{id} arrived again"));
+            let found = again.map_or_else(String::new, |truth| {
+                let (id, spec) = (truth.id, truth.spec);
+                let end = truth.end.map_or("while it worked", |_| "after its end");
+                format!("{id} ({:?}, {:?}) arrived again {end}", spec.kind, spec.tif)
+            });
             ("each order arrives once".to_owned(), found)
         })
     }

@@ -51,6 +51,23 @@ fn bugs_of_restarts_are_found() {
     ]);
 }
 
+/// The venue looked for copies among the orders that still worked: one of an order that fills or ends on
+/// arrival, as market orders do, went unseen.
+#[test]
+fn a_copy_of_an_order_is_found_whatever_has_become_of_the_order() {
+    let simulation = Simulation::new().expect("the scripts of the simulation pass");
+    plant(Some(Bug::RequestIsSentTwice));
+    let found: Vec<_> = (1..=40)
+        .filter_map(|n| simulation.run(n).failure)
+        .filter(|failure| failure.violation.invariant == Invariant::OnceOnly)
+        .map(|failure| failure.violation.found)
+        .collect();
+    plant(None);
+    for what in ["(Market, ", "(Limit ", "while it worked", "after its end"] {
+        assert!(found.iter().any(|text| text.contains(what)), "{what}: {found:#?}");
+    }
+}
+
 #[test]
 fn bugs_of_records_are_found() {
     check(&[
