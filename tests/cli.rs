@@ -165,6 +165,31 @@ fn a_written_configuration_is_sound_once_its_script_exists() {
     assert_eq!(value["config"]["journal"]["mode"], "async");
 }
 
+/// `config check` called sound what `run` refuses.
+#[test]
+fn a_configuration_that_no_server_starts_with_is_not_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let script = "strategy { name = \"sample\" }\nfunction on_book() end\n";
+    std::fs::write(path("sample.luau"), script).unwrap();
+    let latencies = "time_ns,request_ns,answer_ns\n20,1,1\n10,1,1\n";
+    std::fs::write(path("latencies.csv"), latencies).unwrap();
+    for (sections, wanted) in [
+        ("[script]\nintents = 0", "tercel.toml:2: script.intents = 0"),
+        ("[venue]\nlatency_file = \"latencies.csv\"", "latency"),
+    ] {
+        let config = format!("{sections}\n[[strategy]]\nscript = \"sample.luau\"\n");
+        std::fs::write(path("tercel.toml"), config).unwrap();
+        let file = path("tercel.toml").display().to_string();
+        for (args, code) in [(["config", "check", &file], 1), (["run", "--config", &file], 2)] {
+            let output = tercel(&args);
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+            assert!(error.contains(wanted), "{args:?}: {error}");
+        }
+    }
+}
+
 #[test]
 fn a_key_that_others_can_read_is_refused_before_anything_is_asked_or_made() {
     use std::os::unix::fs::PermissionsExt;
@@ -197,6 +222,24 @@ fn a_key_that_others_can_read_is_refused_before_anything_is_asked_or_made() {
     assert!(!at("tercel-data").exists(), "a folder was made");
 }
 
+/// `tercel demo --folder .` replaced the configuration and the script of whoever was there, and removed
+/// the key.
+#[test]
+fn a_demo_leaves_a_folder_alone_that_is_not_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["tercel.toml", "imbalance_maker.luau", "demo.key"] {
+        std::fs::write(path(name), "# mine\n").unwrap();
+        let output = tercel(&["demo", "--folder", folder.path().to_str().unwrap()]);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(name) && error.contains("--folder"), "{error}");
+        assert_eq!(std::fs::read_to_string(path(name)).unwrap(), "# mine\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is added");
+        std::fs::remove_file(path(name)).unwrap();
+    }
+}
+
 #[test]
 fn the_doctor_looks_at_everything_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
@@ -223,24 +266,6 @@ fn a_script_with_an_error_is_a_negative_answer_with_its_line() {
     let value = json(&output);
     assert_eq!(value["ok"], Value::from(false));
     assert!(value["line"].as_u64().unwrap() >= 3, "{value}");
-}
-
-/// `tercel demo --folder .` replaced the configuration and the script of whoever was there, and removed
-/// the key.
-#[test]
-fn a_demo_leaves_a_folder_alone_that_is_not_its_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    for name in ["tercel.toml", "imbalance_maker.luau", "demo.key"] {
-        std::fs::write(path(name), "# mine\n").unwrap();
-        let output = tercel(&["demo", "--folder", folder.path().to_str().unwrap()]);
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(name) && error.contains("--folder"), "{error}");
-        assert_eq!(std::fs::read_to_string(path(name)).unwrap(), "# mine\n");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is added");
-        std::fs::remove_file(path(name)).unwrap();
-    }
 }
 
 #[test]

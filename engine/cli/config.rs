@@ -12,6 +12,7 @@ use tercel_core::{Instrument, Nanos, Notional, OnHalt, Quantity, RiskLimits};
 use tercel_script::Language;
 
 use crate::exit::{Blame, Outcome, input};
+use crate::server_config::values::some_within;
 use crate::toml_file::{TomlFile, amount, some_amount};
 
 /// The whole file.
@@ -173,6 +174,7 @@ pub(crate) struct ScriptSection {
     /// Memory of one script in megabytes.
     pub(crate) memory_mb: Option<u32>,
     /// Intents of one call.
+    #[serde(deserialize_with = "some_within::<_, _, 1, 65_536>")]
     pub(crate) intents: Option<usize>,
 }
 

@@ -124,3 +124,21 @@ fn abort_on_panic() {
         std::process::abort();
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            let help = command.render_long_help().to_string();
+            let (_, example) = help.split_once("Example").unwrap_or_default();
+            assert!(example.contains(&format!("tercel {name}")), "{name}: {help}");
+        }
+    }
+}

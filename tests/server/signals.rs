@@ -136,8 +136,20 @@ fn commands_reach_the_engine_and_its_answers_the_user() {
     let refused = place.tercel(&["ctl", "kill", "strategy:nobody"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("trader"), "it says who there is");
+    for what in ["positions", "orders"] {
+        let own = place.json(&["ctl", what, "--json"]);
+        assert!(own[what].is_array() && own.as_object().unwrap().len() == 1, "{own}");
+    }
+    let paused = place.json(&["ctl", "pause", "--json"]);
+    assert_eq!(paused, serde_json::json!({ "done": null }));
+    let set = place.json(&["ctl", "set", "quantity=0.02", "--json"]);
+    assert_eq!(set, serde_json::json!({ "done": "trader: quantity = 0.02" }));
     assert!(place.tercel(&["ctl", "stop"]).status.success());
     assert_eq!(server.stop("-0"), Some(0));
+    // Nothing is changed by it, with or without --dry-run.
+    let plain = place.json(&["recover", "--json"]);
+    assert_eq!(plain, place.json(&["recover", "--dry-run", "--json"]));
+    assert_eq!(plain["run"], 1);
     let gone = place.tercel(&["ctl", "status"]);
     assert_eq!(gone.status.code(), Some(2));
 }

@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 use tercel_runtime::Shard;
 use tercel_script::ParamValue;
+use tercel_sim::SimVenue;
 
 use crate::commands::backtest::venue_options;
 use crate::commands::{print, print_json};
@@ -173,7 +174,7 @@ fn quoted(path: &Path) -> Outcome<String> {
 fn check(args: &CheckArgs) -> Outcome {
     let source = TomlFile::read(&args.file)?;
     let checked = ServerFile::of(source).and_then(|file| {
-        venue_options(&file.config.venue)?;
+        let options = venue_options(&file.config.venue)?;
         let (instruments, assets) = match file.config.feed.kind {
             FeedKind::Exchange => {
                 let section = &file.config.exchange;
@@ -186,6 +187,8 @@ fn check(args: &CheckArgs) -> Outcome {
         };
         let setup = Setup::of(&file, instruments, assets, None)?;
         let shards = setup.deal(&file)?;
+        // It refuses what only its models can tell, such as latencies out of order.
+        SimVenue::new(&setup.instruments, options).or_input()?;
         Ok((file, setup.strategies, shards))
     });
     match checked {

@@ -6,26 +6,33 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{print, print_json};
 use crate::control_api::{Answer as Reply, EngineStatus, NoticeStatus, Request, ScopeName, Status};
+use crate::data_folder::DataFolder;
 use crate::exit::{Answer, Blame, Outcome, input};
-use crate::server_config::control_socket_in;
 
 /// Ask a running server how it stands, or tell it what to do.
 ///
 /// A scope is `engine`, `account:NAME` or `strategy:NAME`. Exit codes: 0 done, 1 the server refused,
 /// 2 no server is there.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  tercel ctl status
+  tercel ctl pause strategy:maker
+  tercel ctl set fast=8 slow=21
+  tercel ctl tail --json
+
+With --json, `status` prints the status, `positions` and `orders` one list of it under that name, the
+other commands what was done as `done`, or null; `tail` prints an object a line.")]
 pub(crate) struct Args {
-    /// Folder of the server's runs.
-    #[arg(long, env = "TERCEL_DATA", default_value = "tercel-data", global = true)]
-    data: PathBuf,
+    #[command(flatten)]
+    folder: DataFolder,
     /// Its control socket, if that is elsewhere.
     #[arg(long, global = true)]
     socket: Option<PathBuf>,
-    /// Print the answer as JSON.
+    /// Print one JSON object instead of text; of `tail`, one a line.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -88,7 +95,7 @@ struct OfScope {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let path = args.socket.clone().unwrap_or_else(|| control_socket_in(&args.data));
+    let path = args.folder.control_socket(args.socket.as_deref());
     let stream = UnixStream::connect(&path).map_err(|error| {
         input(format!(
             "{}: {error}; is a server running there? (--data names its folder)",
@@ -163,8 +170,9 @@ fn show(args: &Args, result: Value) -> Outcome<()> {
                 _ => overview(&status),
             })
         }
-        What::Positions => print_json(&result["positions"]),
-        What::Orders => print_json(&result["orders"]),
+        What::Status => print_json(&result),
+        What::Positions => print_json(&json!({ "positions": result["positions"] })),
+        What::Orders => print_json(&json!({ "orders": result["orders"] })),
         What::Tail if !args.json => {
             let notice: NoticeStatus = serde_json::from_value(result).or_machine()?;
             let at = crate::report::exact_moment(tercel_core::Nanos(notice.at_ns));
@@ -172,7 +180,7 @@ fn show(args: &Args, result: Value) -> Outcome<()> {
         }
         // One line each, so that a reader can follow.
         What::Tail => print(&format!("{result}\n")),
-        _ if args.json => print_json(&result),
+        _ if args.json => print_json(&json!({ "done": result })),
         _ => match result.as_str() {
             Some(text) => print(&format!("{text}\n")),
             None => print("done\n"),

@@ -26,6 +26,9 @@ use crate::top;
 /// terminal), and ends with a report and a table of latencies. What the server wrote stays in the
 /// folder, for `tercel runs`, `trace`, `replay`, `export`.
 #[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  tercel demo\n  tercel demo --seconds 60 --plain --folder /tmp/demo"
+)]
 pub(crate) struct Args {
     /// How long to trade.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(3..=86_400))]

@@ -18,6 +18,7 @@ use crate::server_config::sections::Mode;
 /// scripts remember, timers. Control it with `tercel ctl`, watch it with `tercel top`. Exit codes: 0
 /// stopped or out of data, 2 wrong configuration, 3 the machine failed, 130 a second signal.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  tercel run\n  tercel run --config live.toml --live")]
 pub(crate) struct Args {
     /// Configuration; `tercel config init` writes one.
     #[arg(long, value_name = "TOML", default_value = "tercel.toml")]

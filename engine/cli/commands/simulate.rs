@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Tell the story of the world, event by event. Of one seed only.
     #[arg(long, conflicts_with_all = ["runs", "json"])]
     trace: bool,
-    /// Print JSON.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
 }

@@ -25,6 +25,9 @@ use crate::server_config::{ServerConfig, ServerFile};
 /// Lines of scripts are not recorded: they are found by executing the run again up to the order's last
 /// request.
 #[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  tercel trace latest T1-7\n  tercel trace 12 T12-40 --no-lines --json"
+)]
 pub(crate) struct Args {
     /// The run: a number, `latest`, or a path.
     run: String,

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use tercel_core::Notional;
 
-use super::ReportInput;
+use super::{ReportInput, middle};
 
 /// Writes all recorded fills, oldest first.
 ///
@@ -37,13 +37,9 @@ pub(crate) fn write_fills_csv(input: &ReportInput<'_>, out: impl Write) -> Resul
     ])?;
     for fill in &input.recording.fills {
         let instrument = &input.instruments[fill.instrument.index()];
-        let middle = |mid_x2: Option<i64>| {
-            let half_ticks = mid_x2.map(rust_decimal::Decimal::from);
-            half_ticks.map_or(String::new(), |half_ticks| {
-                (half_ticks * instrument.spec.tick / rust_decimal::Decimal::TWO)
-                    .normalize()
-                    .to_string()
-            })
+        let middle = |mid_x2| {
+            let middle = middle(instrument, mid_x2);
+            middle.map_or_else(String::new, |price| price.normalize().to_string())
         };
         writer.write_record([
             fill.at.to_string(),
@@ -57,7 +53,7 @@ pub(crate) fn write_fills_csv(input: &ReportInput<'_>, out: impl Write) -> Resul
             input.strategy(fill.strategy).to_owned(),
             fill.venue_at.to_string(),
             fill.notional.to_string(),
-            input.assets.get(fill.fee_asset.index()).cloned().unwrap_or_default(),
+            input.asset(fill.fee_asset).to_owned(),
             fill.realised.to_string(),
             instrument.quantity_decimal(fill.position).to_string(),
             fill.slippage.to_string(),

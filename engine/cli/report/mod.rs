@@ -14,7 +14,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use tercel_core::{Instrument, StrategyId};
+use rust_decimal::Decimal;
+use tercel_core::{AssetId, Instrument, StrategyId};
 use tercel_sim::metrics::Recording;
 
 pub(crate) use csv::{write_equity_csv, write_fills_csv, write_trips_csv};
@@ -76,4 +77,13 @@ impl ReportInput<'_> {
     fn strategy(&self, id: StrategyId) -> &str {
         self.strategies.get(id.index()).map_or("?", String::as_str)
     }
+
+    fn asset(&self, id: AssetId) -> &str {
+        self.assets.get(id.index()).map_or("", String::as_str)
+    }
+}
+
+/// Returns the price between the best ones, of twice that in ticks.
+fn middle(instrument: &Instrument, mid_x2: Option<i64>) -> Option<Decimal> {
+    mid_x2.map(|half_ticks| Decimal::from(half_ticks) * instrument.spec.tick / Decimal::TWO)
 }

@@ -1,10 +1,12 @@
-//! Fills and equity as Parquet: the columns of the CSV files, typed.
+//! Fills and equity as Parquet: the columns of the CSV files, typed; times are called `time` and
+//! `venue_time` here, without a unit.
 
 use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Decimal128Builder, RecordBatch, StringBuilder, TimestampNanosecondBuilder,
+    UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ArrowWriter;
@@ -12,10 +14,14 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use rust_decimal::Decimal;
 
-use crate::report::ReportInput;
+use crate::report::{ReportInput, middle};
 
 /// Decimal places of every amount: what money is counted in.
 const PLACES: u32 = 18;
+
+/// Columns that can be empty: of fills before there was a book.
+const MID_AT_SEND: &str = "mid_at_send";
+const MID_AT_FILL: &str = "mid_at_fill";
 
 /// Writes every recorded fill.
 pub(crate) fn write_fills_parquet(
@@ -32,10 +38,27 @@ pub(crate) fn write_fills_parquet(
         ("instrument", texts(rows.clone().map(|n| instrument(n).spec.symbol.clone()))),
         ("side", texts(fills.iter().map(|fill| fill.side.as_str().to_owned()))),
         ("price", amounts(rows.clone().map(|n| instrument(n).price_decimal(fills[n].price)))),
-        ("quantity", amounts(rows.map(|n| instrument(n).quantity_decimal(fills[n].qty)))),
+        ("quantity", amounts(rows.clone().map(|n| instrument(n).quantity_decimal(fills[n].qty)))),
         ("fee", amounts(fills.iter().map(|fill| fill.fee.to_decimal()))),
         ("role", texts(fills.iter().map(|fill| fill.role.as_str().to_owned()))),
         ("order_id", texts(fills.iter().map(|fill| fill.order.to_string()))),
+        ("notional", amounts(fills.iter().map(|fill| fill.notional.to_decimal()))),
+        ("fee_asset", texts(fills.iter().map(|fill| input.asset(fill.fee_asset).to_owned()))),
+        ("realised", amounts(fills.iter().map(|fill| fill.realised.to_decimal()))),
+        (
+            "position",
+            amounts(rows.clone().map(|n| instrument(n).quantity_decimal(fills[n].position))),
+        ),
+        ("slippage", amounts(fills.iter().map(|fill| fill.slippage.to_decimal()))),
+        (
+            MID_AT_SEND,
+            some_amounts(rows.clone().map(|n| middle(instrument(n), fills[n].mid_x2_at_send))),
+        ),
+        (MID_AT_FILL, some_amounts(rows.map(|n| middle(instrument(n), fills[n].mid_x2_at_fill)))),
+        (
+            "trade_id",
+            Arc::new(UInt64Array::from_iter_values(fills.iter().map(|fill| fill.trade_id))),
+        ),
     ];
     write(columns, out)
 }
@@ -58,7 +81,10 @@ pub(crate) fn write_equity_parquet(
 fn write(columns: Vec<(&str, ArrayRef)>, out: impl Write + Send) -> anyhow::Result<()> {
     let fields: Vec<_> = columns
         .iter()
-        .map(|(name, column)| Field::new(*name, column.data_type().clone(), false))
+        .map(|(name, column)| {
+            let is_nullable = [MID_AT_SEND, MID_AT_FILL].contains(name);
+            Field::new(*name, column.data_type().clone(), is_nullable)
+        })
         .collect();
     let schema = Arc::new(Schema::new(fields));
     let columns = columns.into_iter().map(|(_, column)| column).collect();
@@ -85,10 +111,16 @@ fn texts(values: impl Iterator<Item = String>) -> ArrayRef {
 }
 
 fn amounts(values: impl Iterator<Item = Decimal>) -> ArrayRef {
+    some_amounts(values.map(Some))
+}
+
+fn some_amounts(values: impl Iterator<Item = Option<Decimal>>) -> ArrayRef {
     let mut builder = Decimal128Builder::new().with_data_type(DataType::Decimal128(38, 18));
     for value in values {
-        let value = value.round_dp(PLACES).normalize();
-        builder.append_value(value.mantissa() * 10i128.pow(PLACES - value.scale()));
+        builder.append_option(value.map(|value| {
+            let value = value.round_dp(PLACES).normalize();
+            value.mantissa() * 10i128.pow(PLACES - value.scale())
+        }));
     }
     Arc::new(builder.finish())
 }

@@ -13,8 +13,8 @@ use tercel_sim::{Backtest, BacktestOptions, SimVenue, VenueOptions};
 use tercel_testkit::engine_config;
 
 use super::{
-    LatencyRow, ReportInput, metrics_json, write_equity_csv, write_fills_csv, write_html,
-    write_trips_csv,
+    LatencyRow, ReportInput, metrics_json, write_equity_csv, write_fills_csv, write_fills_parquet,
+    write_html, write_trips_csv,
 };
 
 const X: InstrumentId = InstrumentId(0);
@@ -236,6 +236,35 @@ fn json_and_csv_are_exact() {
     write_equity_csv(&input, &mut equity).unwrap();
     let last = csv::Reader::from_reader(equity.as_slice()).records().last().unwrap().unwrap();
     assert_eq!(last[1], metrics.final_equity.to_string());
+}
+
+#[test]
+fn parquet_has_the_columns_of_csv_with_the_same_values() {
+    let sample = sample("BTCUSDT");
+    let words = Words::all("ema");
+    let input = words.input("Averages", &sample);
+    let mut csv = Vec::new();
+    write_fills_csv(&input, &mut csv).unwrap();
+    let mut csv = csv::Reader::from_reader(csv.as_slice());
+    let names: Vec<_> = csv.headers().unwrap().iter().map(|name| name.replace("_ns", "")).collect();
+    let first = csv.records().next().unwrap().unwrap();
+
+    let mut file = tempfile::tempfile().unwrap();
+    write_fills_parquet(&input, &mut file).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file);
+    let batch = reader.unwrap().build().unwrap().next().unwrap().unwrap();
+    assert_eq!(batch.num_columns(), names.len());
+    for (name, wanted) in names.iter().zip(&first) {
+        let column = batch.column_by_name(name).unwrap_or_else(|| panic!("no {name}"));
+        if name == "time" || name == "venue_time" {
+            continue;
+        }
+        let found = arrow::util::display::array_value_to_string(column, 0).unwrap();
+        match (found.parse::<Decimal>(), wanted.parse::<Decimal>()) {
+            (Ok(found), Ok(wanted)) => assert_eq!(found, wanted, "{name}"),
+            _ => assert_eq!(found, wanted, "{name}"),
+        }
+    }
 }
 
 #[test]

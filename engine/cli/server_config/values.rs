@@ -20,7 +20,7 @@ where
 }
 
 /// As [`within`], for values that may be absent.
-pub(super) fn some_within<'de, D, T, const MIN: u64, const MAX: u64>(
+pub(crate) fn some_within<'de, D, T, const MIN: u64, const MAX: u64>(
     from: D,
 ) -> Result<Option<T>, D::Error>
 where
