@@ -1,13 +1,19 @@
-//! How long calls into strategies take: a histogram for each hook.
+//! What time it is, and how long calls into strategies take: a histogram for each hook.
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use hdrhistogram::Histogram;
-use tercel_core::{Intents, Strategy, StrategyEvent, StrategyFault, View};
+use tercel_core::{Intents, Nanos, Strategy, StrategyEvent, StrategyFault, View};
 
 use crate::report::LatencyRow;
+
+/// Returns the time on the system's clock; the ends of what can be told stand for what is beyond them.
+pub(crate) fn now() -> Nanos {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
 
 /// The histograms of a run.
 #[derive(Clone, Debug)]

@@ -7,26 +7,21 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Args as ClapArgs;
-use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use tercel_core::{
-    AccountConfig, AccountId, Engine, EngineConfig, Instrument, InstrumentId, Nanos, Notional,
-    RiskLimits, SeriesConfig, SeriesId, Strategy, StrategyConfig,
-};
-use tercel_script::{Binding, Language, ParamValues, Script, Source};
+use tercel_core::Nanos;
 use tercel_sim::metrics::{Recorder, RecorderLimits, Recording};
-use tercel_sim::{
-    Backtest, BacktestOptions, BarOptions, EffectsHash, FeeModel, FeeTier, LatencyModel,
-    LatencySample, QueueModel, SimVenue, Summary, VenueOptions,
-};
+use tercel_sim::{Backtest, BacktestOptions, EffectsHash, SimVenue, Summary};
 
 use crate::commands::import::notes;
 use crate::commands::{print, print_json};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::data::{DataOptions, MarketSource, blame};
-use crate::exit::{Answer, Blame, Outcome, input};
+use crate::exit::{Answer, Blame, Outcome};
+use crate::paper_venue::venue_options;
+use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::report::{self, ReportInput};
+use crate::script_file::{self, assignment};
 use crate::script_log::ScriptLog;
 use crate::timing::HookTimes;
 
@@ -82,14 +77,17 @@ pub(crate) struct Args {
     options: DataOptions,
 }
 
-/// The strategy that trades when none is named.
-const SHIPPED: (&str, &str) =
-    ("imbalance_maker.luau", include_str!("../../../scripts/lua/imbalance_maker.luau"));
+/// One call in so many is timed when no report is asked for.
+const SAMPLED: u32 = 64;
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let config = Config::read(args.config.as_deref())?;
     let seed = args.seed.unwrap_or(config.run.seed);
-    let script = load_script(args.script.as_deref(), &config)?;
+    let limits = |language| config.script.limits(language);
+    let script = match &args.script {
+        Some(path) => script_file::load(path, limits)?,
+        None => script_file::shipped(limits)?,
+    };
     let overrides = args.set.iter().map(|text| assignment(text)).collect::<Outcome<Vec<_>>>()?;
     let mut market = if args.data.is_empty() {
         MarketSource::seeded(seed, args.minutes)?
@@ -142,131 +140,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(if failed { Answer::Negative } else { Answer::Good })
 }
 
-/// What is run, before it runs.
-pub(crate) struct Plan {
-    pub(crate) script: Script,
-    params: ParamValues,
-    pub(crate) instruments: Vec<Instrument>,
-    traded: Vec<Instrument>,
-    assets: Vec<String>,
-    seed: u64,
-}
-
-impl Plan {
-    /// Reads and binds a script to a market.
-    pub(crate) fn new(
-        script: Script,
-        overrides: &[(&str, &str)],
-        market: &MarketSource,
-        config: &Config,
-        seed: u64,
-    ) -> Outcome<Self> {
-        Self::over(script, overrides, market.instruments()?, market.assets(), config, seed)
-    }
-
-    /// Binds a script to a market of these instruments.
-    pub(crate) fn over(
-        script: Script,
-        overrides: &[(&str, &str)],
-        instruments: Vec<Instrument>,
-        assets: Vec<String>,
-        config: &Config,
-        seed: u64,
-    ) -> Outcome<Self> {
-        let params = script.manifest().params(overrides.iter().copied()).or_input()?;
-        let plan = Self::bound(script, instruments, assets, config)?;
-        Ok(Self { params, seed, ..plan })
-    }
-
-    /// Lets a script that names no instruments itself trade these only.
-    pub(crate) fn trading(mut self, instruments: &[InstrumentId]) -> Self {
-        if self.script.manifest().instruments.is_empty() {
-            let known = instruments.iter().filter_map(|id| self.instruments.get(id.index()));
-            self.traded = known.cloned().collect();
-        }
-        self
-    }
-
-    /// Binds a script with its default parameters.
-    pub(crate) fn bound(
-        script: Script,
-        instruments: Vec<Instrument>,
-        assets: Vec<String>,
-        config: &Config,
-    ) -> Outcome<Self> {
-        let params = script.manifest().params([]).or_input()?;
-        let instruments = with_fees(instruments, &config.venue);
-        let traded = traded_instruments(&script, &instruments)?;
-        Ok(Self { script, params, instruments, traded, assets, seed: config.run.seed })
-    }
-
-    /// Builds the engine with the script in it, wrapped as the caller likes.
-    pub(crate) fn engine(
-        &self,
-        config: &Config,
-        wrap: impl FnOnce(Box<dyn Strategy>) -> Box<dyn Strategy>,
-    ) -> Outcome<Engine> {
-        let series = self.script.manifest().series(&self.traded).or_input()?;
-        let n_series = u16::try_from(series.len()).map_err(|_| input("too many bar series"))?;
-        let ids: Vec<_> = (0..n_series).map(SeriesId).collect();
-        let engine_config = self.engine_config(config, series, &ids)?;
-        let strategy = self
-            .script
-            .instantiate(Binding {
-                instruments: self.traded.clone(),
-                series: ids,
-                params: self.params.clone(),
-                seed: self.seed,
-                reload: false,
-            })
-            .or_input()?;
-        Engine::new(&engine_config, vec![wrap(Box::new(strategy))]).or_input()
-    }
-
-    fn engine_config(
-        &self,
-        config: &Config,
-        series: Vec<SeriesConfig>,
-        ids: &[SeriesId],
-    ) -> Outcome<EngineConfig> {
-        let manifest = self.script.manifest();
-        let limits = |scope: &str, limits: &config::Limits| -> Outcome<RiskLimits> {
-            limits.to_risk(scope, &self.instruments)
-        };
-        let Some(first) = self.instruments.first() else {
-            return Err(input("the data has no instrument"));
-        };
-        let mut balances = vec![(first.spec.quote, config.account.quote)];
-        if !config.account.base.is_zero() {
-            balances.push((first.spec.base, config.account.base));
-        }
-        Ok(EngineConfig {
-            run: 1,
-            assets: self.assets.clone(),
-            instruments: self.instruments.clone(),
-            accounts: vec![AccountConfig {
-                name: "main".to_owned(),
-                balances,
-                limits: limits("account", &config.limits.account)?,
-                check_balance: config.account.check_balance,
-                leverage: config.account.leverage,
-            }],
-            strategies: vec![StrategyConfig {
-                name: manifest.name.clone(),
-                account: AccountId(0),
-                instruments: self.traded.iter().map(|instrument| instrument.id).collect(),
-                interest: manifest.interest(),
-                series: ids.to_vec(),
-                limits: limits("strategy", &config.limits.strategy)?,
-            }],
-            series,
-            limits: limits("engine", &config.limits.engine)?,
-            order_capacity: 65_536,
-            intents_per_call: config.script.intents.unwrap_or(256),
-        })
-    }
-}
-
 /// What came of it.
 struct Run {
     plan: Plan,
@@ -279,143 +152,6 @@ struct Run {
     market: MarketSource,
     /// Lines that the script logged and nobody saw.
     n_hidden: u64,
-}
-
-/// Reads a script, or takes the shipped one.
-pub(crate) fn load_script(path: Option<&Path>, config: &Config) -> Outcome<Script> {
-    let limits = |language| config.script.limits(language);
-    match path {
-        Some(path) => {
-            let language = Language::of(path).ok_or_else(|| {
-                input(format!("{}: the name must end in .luau, .lua or .rhai", path.display()))
-            })?;
-            Script::load(path, &limits(language)).or_input()
-        }
-        None => {
-            let (file, text) = SHIPPED;
-            let source = Source {
-                path: PathBuf::from(file),
-                file: file.to_owned(),
-                language: Language::Luau,
-                text: text.to_owned(),
-            };
-            Script::check(source, &limits(Language::Luau)).or_machine()
-        }
-    }
-}
-
-pub(crate) fn assignment(text: &str) -> Outcome<(&str, &str)> {
-    text.split_once('=')
-        .map(|(name, value)| (name.trim(), value.trim()))
-        .ok_or_else(|| input(format!("--set {text}: expected NAME=VALUE, such as --set fast=8")))
-}
-
-/// Puts the configured fees into the instruments, where risk sees them too.
-pub(crate) fn with_fees(
-    mut instruments: Vec<Instrument>,
-    venue: &config::VenueSection,
-) -> Vec<Instrument> {
-    for instrument in &mut instruments {
-        let mut spec = instrument.spec.clone();
-        spec.maker_fee = venue.maker_fee.unwrap_or(spec.maker_fee);
-        spec.taker_fee = venue.taker_fee.unwrap_or(spec.taker_fee);
-        if let Ok(changed) = Instrument::new(instrument.id, spec) {
-            *instrument = changed;
-        }
-    }
-    instruments
-}
-
-/// Returns the instruments that the script names, in its order, or all that the data has.
-fn traded_instruments(script: &Script, instruments: &[Instrument]) -> Outcome<Vec<Instrument>> {
-    let manifest = script.manifest();
-    if manifest.instruments.is_empty() {
-        return Ok(instruments.to_vec());
-    }
-    let find = |symbol: &String| {
-        let found = instruments.iter().find(|instrument| instrument.spec.symbol == *symbol);
-        found.cloned().ok_or_else(|| {
-            let known: Vec<_> = instruments.iter().map(|i| i.spec.symbol.as_str()).collect();
-            input(format!(
-                "{} needs the instrument {symbol}; the data has {}",
-                manifest.file,
-                known.join(", ")
-            ))
-        })
-    };
-    manifest.instruments.iter().map(find).collect()
-}
-
-/// One call in so many is timed when no report is asked for.
-const SAMPLED: u32 = 64;
-
-pub(crate) fn venue_options(venue: &config::VenueSection) -> Outcome<VenueOptions> {
-    let mut options = VenueOptions {
-        queue: match venue.queue {
-            config::QueueModel::Pessimistic => QueueModel::Pessimistic,
-            config::QueueModel::Probabilistic => {
-                QueueModel::Probabilistic { power: venue.queue_power.unwrap_or(3) }
-            }
-            config::QueueModel::Fifo => QueueModel::Fifo,
-        },
-        taker_slippage_bps: venue.slippage_bps.unwrap_or(0),
-        ..VenueOptions::default()
-    };
-    options.bars = BarOptions {
-        slippage_bps: venue.bar_slippage_bps.unwrap_or(options.bars.slippage_bps),
-        volume_cap_bps: venue.bar_volume_cap_bps,
-    };
-    if !venue.fee_tiers.is_empty() {
-        let tier = |tier: &config::FeeTier| {
-            let from_turnover = Notional::from_decimal(tier.turnover).ok_or_else(|| {
-                input(format!("venue.fee_tiers: {} is out of range", tier.turnover))
-            })?;
-            Ok(FeeTier { from_turnover, maker: tier.maker, taker: tier.taker })
-        };
-        options.fees =
-            FeeModel::Tiered(venue.fee_tiers.iter().map(tier).collect::<Outcome<Vec<_>>>()?);
-    }
-    if let LatencyModel::Constant { mut request_ns, mut answer_ns } = LatencyModel::DEFAULT {
-        request_ns = milliseconds("request_latency_ms", venue.request_latency_ms, request_ns)?;
-        answer_ns = milliseconds("answer_latency_ms", venue.answer_latency_ms, answer_ns)?;
-        options.latency = LatencyModel::Constant { request_ns, answer_ns };
-    }
-    if let Some(path) = &venue.latency_file {
-        options.latency = LatencyModel::Interpolated(latency_samples(path)?);
-    }
-    Ok(options)
-}
-
-fn milliseconds(key: &str, value: Option<Decimal>, default_ns: i64) -> Outcome<i64> {
-    let Some(value) = value else { return Ok(default_ns) };
-    let ns = value
-        .checked_mul(Decimal::from(Nanos::MILLI))
-        .and_then(|ns| i64::try_from(ns.trunc()).ok());
-    ns.filter(|ns| *ns >= 0)
-        .ok_or_else(|| input(format!("venue.{key}: {value} is not a time from 0 milliseconds on")))
-}
-
-/// Reads recorded latencies: `time_ns,request_ns,answer_ns` by line, with a header.
-pub(crate) fn latency_samples(path: &Path) -> Outcome<Vec<LatencySample>> {
-    let shown = path.display();
-    let mut reader =
-        csv::Reader::from_path(path).with_context(|| format!("read {shown}")).or_input()?;
-    let row = |(n, record): (usize, Result<csv::StringRecord, csv::Error>)| {
-        let numbers: Vec<i64> = record?
-            .iter()
-            .map(|cell| cell.trim().parse())
-            .collect::<Result<_, _>>()
-            .with_context(|| format!("{shown}:{}: expected three whole numbers", n + 2))?;
-        let [at, request_ns, answer_ns] = numbers[..] else {
-            anyhow::bail!(
-                "{shown}:{}: {} columns, expected time_ns,request_ns,answer_ns",
-                n + 2,
-                numbers.len()
-            );
-        };
-        Ok(LatencySample { at: Nanos(at), request_ns, answer_ns })
-    };
-    reader.records().enumerate().map(row).collect::<anyhow::Result<_>>().or_input()
 }
 
 impl Run {

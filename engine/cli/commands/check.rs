@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
-use tercel_script::{Hook, Language, Limits, Manifest, ParamKind, Script, ScriptError};
+use tercel_script::{Hook, Limits, Manifest, ParamKind, Script, ScriptError};
 
 use crate::commands::{print, print_json};
-use crate::exit::{Answer, Failure, Outcome, input};
+use crate::exit::{Answer, Failure, Outcome};
+use crate::script_file::language_of;
 
 /// Check a script: compile it, run its top level, show what it declares.
 ///
@@ -23,10 +24,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let language = Language::of(&args.script).ok_or_else(|| {
-        input(format!("{}: the name must end in .luau, .lua or .rhai", args.script.display()))
-    })?;
-    match Script::load(&args.script, &Limits::of(language)) {
+    match Script::load(&args.script, &Limits::of(language_of(&args.script)?)) {
         Ok(script) => {
             let manifest = script.manifest();
             if args.json {

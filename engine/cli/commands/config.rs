@@ -9,9 +9,9 @@ use tercel_runtime::Shard;
 use tercel_script::ParamValue;
 use tercel_sim::SimVenue;
 
-use crate::commands::backtest::venue_options;
 use crate::commands::{print, print_json};
 use crate::exit::{Answer, Blame, Failure, Outcome, input};
+use crate::paper_venue::venue_options;
 use crate::server::begin::Setup;
 use crate::server_config::exchange::CredentialsFrom;
 use crate::server_config::feed::FeedKind;

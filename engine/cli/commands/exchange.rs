@@ -4,8 +4,6 @@ mod tape;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,6 +14,7 @@ use tercel_exchange::{Fixed, Listing, Markets, Product, Setup};
 
 use crate::commands::print;
 use crate::exit::{Answer, Blame, Failure, Outcome, input};
+use crate::signals::Signals;
 
 /// Run an exchange on this machine that speaks a real venue's protocol.
 ///
@@ -75,10 +74,7 @@ enum Venue {
 const POLL: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let should_stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&should_stop)).or_machine()?;
-    }
+    let signals = Signals::catch()?;
     let setup = read_setup(args)?;
     let site = match args.venue {
         Venue::Binance => setup.binance().or_input()?,
@@ -88,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let authority = server.address().to_string();
     let ready = server.with_site(|site| site.addresses(&authority));
     print(&format!("{ready}\n"))?;
-    while !should_stop.load(Ordering::Relaxed) {
+    while !signals.is_stopping() {
         std::thread::sleep(POLL);
     }
     server.stop();

@@ -1,18 +1,18 @@
 //! `tercel prune`: make room.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::json;
-use tercel_core::Nanos;
 use tercel_store::runs::{PrunePolicy, RunOutline};
 
 use crate::commands::runs::{size, to_json};
 use crate::commands::{print, print_json};
 use crate::data_folder::{DataFolder, blame};
 use crate::exit::{Answer, Outcome, input};
+use crate::timing::now;
 
 /// Delete old runs: those that any of the rules names.
 ///
@@ -48,7 +48,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Outcome {
     let policy = policy(args)?;
     let catalog = args.folder.catalog();
-    let now = now()?;
+    let now = now();
     let gone = if args.dry_run {
         let runs = catalog.list().map_err(blame)?;
         policy.choose(&runs, now).into_iter().cloned().collect()
@@ -92,10 +92,4 @@ fn policy(args: &Args) -> Outcome<PrunePolicy> {
     }
     let older_than = args.older_than.map(|days| Duration::from_secs(u64::from(days) * 86_400));
     Ok(PrunePolicy { keep: args.keep, older_than, bytes_max, force: args.force })
-}
-
-fn now() -> Outcome<Nanos> {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let now = i64::try_from(since.as_nanos());
-    now.map(Nanos).map_err(|_| input("the system's clock is beyond the year 2262; set it"))
 }

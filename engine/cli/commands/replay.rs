@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args as ClapArgs;
@@ -11,16 +11,16 @@ use tercel_core::Seq;
 use tercel_runtime::{
     Difference, Hole, ReadAhead, Reexecuted, Reexecution, ScriptPlace, placeholder,
 };
-use tercel_script::{Hook, Language, Limits, Script};
+use tercel_script::Hook;
 use tercel_store::StoreError;
 use tercel_store::journal::{JournalReader, Record};
 use tercel_store::market_tape::MarketTapeReader;
 use tercel_store::runs::RunFolder;
 
-use super::backtest::assignment;
 use super::{print, print_json, what_if};
 use crate::data_folder::{DataFolder, blame_run, open_journal};
 use crate::exit::{Answer, Blame, Outcome, input};
+use crate::script_file::{self, assignment};
 use crate::server_config::ServerFile;
 use crate::toml_file::TomlFile;
 
@@ -70,7 +70,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let overrides =
             args.set.iter().map(|text| assignment(text)).collect::<Outcome<Vec<_>>>()?;
         let limits = |language| file.config.script.limits(language);
-        let script = args.script.as_deref().map(|path| load(path, limits)).transpose()?;
+        let script =
+            args.script.as_deref().map(|path| script_file::load(path, limits)).transpose()?;
         return what_if::run(&folder, &journal, &file, script, &overrides, args.json);
     }
     let (done, wall) = again(&folder, &journal, &file, args.until.map(Seq))?;
@@ -113,13 +114,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
         print(&text)?;
     }
     Ok(if is_identical && is_complete { Answer::Good } else { Answer::Negative })
-}
-
-fn load(path: &Path, limits: impl Fn(Language) -> Limits) -> Outcome<Script> {
-    let language = Language::of(path).ok_or_else(|| {
-        input(format!("{}: the name must end in .luau, .lua or .rhai", path.display()))
-    })?;
-    Script::load(path, &limits(language)).or_input()
 }
 
 /// Executes a run again as it was, and tells how long that took. Where it differs it is executed once

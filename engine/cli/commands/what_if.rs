@@ -12,12 +12,13 @@ use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::runs::RunFolder;
 use tercel_store::state;
 
-use super::backtest::{Plan, venue_options};
 use super::{print, print_json};
 use crate::config::{Config, LimitsSection};
 use crate::data::blame;
 use crate::data_folder::blame_run;
 use crate::exit::{Answer, Blame, Outcome, input};
+use crate::paper_venue::venue_options;
+use crate::plan::Plan;
 use crate::server_config::ServerFile;
 use crate::server_config::accounts::AccountItem;
 

@@ -9,8 +9,8 @@ use tercel_core::{
 };
 use tercel_runtime::{Continued, DealError, Recovered, Shard, deal, placeholder};
 
-use crate::commands::backtest::with_fees;
 use crate::exit::{Blame, Failure, Outcome, input};
+use crate::paper_venue::with_fees;
 use crate::server_config::feed::FeedKind;
 use crate::server_config::sections::Mode;
 use crate::server_config::{BoundStrategy, ServerFile};

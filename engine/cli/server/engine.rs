@@ -70,7 +70,7 @@ pub(super) fn start(
             recorder: recorder(&own_file, setup, &start.folder)?,
             venue: SimVenue::new(
                 &setup.instruments,
-                crate::commands::backtest::venue_options(&config.venue)?,
+                crate::paper_venue::venue_options(&config.venue)?,
             )
             .or_input()?,
             instruments: setup.instruments.clone(),

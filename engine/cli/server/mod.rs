@@ -26,10 +26,10 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use notify::RecommendedWatcher;
-use tercel_core::{Instrument, InstrumentId, Nanos};
+use tercel_core::{Instrument, InstrumentId};
 use tercel_runtime::{Ending, Shards, ShardsHandle};
 use tercel_script::{Language, Limits};
 use tercel_store::runs::RunCatalog;
@@ -45,6 +45,7 @@ use crate::server_config::ServerFile;
 use crate::server_config::values::Listen;
 use crate::signals::Signals;
 use crate::supervisor::Supervisor;
+use crate::timing::now;
 
 /// What the server's threads share.
 pub(crate) struct Server {
@@ -241,11 +242,6 @@ fn serve_metrics(
     let own = Arc::clone(server);
     let source = move || own.status().ok().map(|status| metrics::status::page_of(&status));
     metrics::endpoint::Endpoint::start(address, Arc::new(source))
-}
-
-fn now() -> Nanos {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// Returns bytes as hexadecimal digits.

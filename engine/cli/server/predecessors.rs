@@ -1,7 +1,5 @@
 //! The runs that a start goes on from: found, sealed, read, and held against the configuration.
 
-use std::path::Path;
-
 use tercel_core::{AccountId, Instrument, Seq, StrategyId};
 use tercel_runtime::{RecoverError, Recovered, Shard, recover};
 use tercel_store::journal::{Journal, JournalError, JournalOptions, JournalReader};
@@ -9,6 +7,7 @@ use tercel_store::runs::{RunCatalog, RunFolder, RunGroup};
 
 use super::scripts::abandoned;
 use super::{destination, named};
+use crate::data_folder::blame_run;
 use crate::exit::{Blame, Failure, Outcome, input};
 use crate::server_config::ServerFile;
 
@@ -77,7 +76,7 @@ pub(crate) fn predecessors(catalog: &RunCatalog, seal: bool) -> Outcome<Option<P
         let left: Vec<_> = left.into_iter().flatten().collect();
         if n_missing == 0 && u32::try_from(folders.len()) == Ok(group.n) {
             for left in left.iter().filter(|left| seal && !left.is_sealed) {
-                seal_cut(&left.folder.journal(), &left.recovered)?;
+                seal_cut(&left.folder, &left.recovered)?;
             }
             let runs = left.into_iter().map(|left| left.recovered).collect();
             return Ok(Some(Predecessors { group, runs }));
@@ -177,7 +176,7 @@ fn unreadable(folder: &RunFolder, error: &dyn std::fmt::Display) -> Failure {
     ))
 }
 
-fn seal_cut(path: &Path, recovered: &Recovered) -> Outcome<()> {
-    let journal = Journal::open(path, JournalOptions::default()).or_machine()?;
-    recovered.seal(journal).or_machine()
+fn seal_cut(folder: &RunFolder, recovered: &Recovered) -> Outcome<()> {
+    let journal = Journal::open(&folder.journal(), JournalOptions::default());
+    recovered.seal(journal.map_err(blame_run(folder))?).map_err(blame_run(folder))
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use tercel_core::{AccountId, Instrument, RiskLimits};
-use tercel_script::{Language, ParamKind, ParamValues, Script, ScriptError};
+use tercel_script::{ParamKind, ParamValues, Script, ScriptError};
 
 use super::ServerFile;
 use super::strategy::StrategySection;
 use super::values::Setting;
 use crate::exit::{Blame, Failure, Outcome};
+use crate::script_file::language_of;
 use crate::toml_file::{Step, suggestion};
 
 /// A strategy whose script compiles, and whose parameters, symbols and limits fit.
@@ -59,13 +60,8 @@ impl ServerFile {
         instruments: &[Instrument],
     ) -> Outcome<BoundStrategy> {
         let path = section.script.display();
-        let language = Language::of(&section.script).ok_or_else(|| {
-            self.wrong(
-                n,
-                &["script"],
-                &format!("{path}: the name must end in .luau, .lua or .rhai"),
-            )
-        })?;
+        let language = language_of(&section.script)
+            .map_err(|failure| self.wrong(n, &["script"], &failure.to_string()))?;
         let limits = self.config.script.limits(language);
         let script = Script::load(&section.script, &limits).map_err(|error| {
             let message = match &error {

@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::commands::backtest::with_fees;
 use crate::config::{AccountSection, LimitsSection, ScriptSection, VenueSection};
 use crate::exit::{Failure, Outcome};
+use crate::paper_venue::with_fees;
 use crate::toml_file::{Step, TomlFile};
 
 use self::accounts::AccountItem;

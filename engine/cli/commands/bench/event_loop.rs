@@ -18,10 +18,10 @@ use tercel_sim::market::SeededMarketConfig;
 use tercel_store::journal::{Journal, JournalOptions, RunStart};
 
 use super::street::{Base, Desk, Schedule, Street, Times};
-use crate::commands::backtest::Plan;
 use crate::commands::print;
 use crate::config::Config;
 use crate::exit::{Answer, Blame, Outcome, input};
+use crate::plan::Plan;
 
 /// Measure the running loop: from a message in a ring to its order in a ring, through book, script,
 /// risk and journal.

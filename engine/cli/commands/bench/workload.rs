@@ -13,10 +13,11 @@ use tercel_sim::market::{SeededBars, SeededMarketConfig};
 use tercel_sim::{Backtest, BacktestOptions, Observer, SimVenue};
 
 use super::follower::Follower;
-use crate::commands::backtest::{Plan, venue_options};
 use crate::config::Config;
 use crate::data::{DataOptions, MarketSource, blame};
 use crate::exit::{Blame, Outcome};
+use crate::paper_venue::venue_options;
+use crate::plan::Plan;
 
 /// Events in memory with what they are about.
 pub(super) struct Workload {

@@ -7,9 +7,9 @@ use std::str::FromStr;
 use tercel_sim::divergence::LatencyFit;
 use tercel_sim::{LatencyModel, VenueOptions};
 
-use crate::commands::backtest::{latency_samples, venue_options};
 use crate::config::VenueSection;
 use crate::exit::{Outcome, input};
+use crate::paper_venue::{latency_samples, venue_options};
 
 /// Where the latencies come from.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -26,9 +26,9 @@ use tercel_script::{Language, Limits, Script, Source};
 
 use super::probe::{Carries, Probe, Watched, WatchedPort, WatchedStrategy};
 use super::{Plan, ProfileName};
-use crate::commands::backtest;
 use crate::config::Config;
 use crate::exit::{Blame, Outcome};
+use crate::plan;
 
 /// Orders when a message asks for it by its quantity, which the order repeats.
 const SCRIPT: &str = r#"
@@ -119,7 +119,7 @@ impl Desk {
         };
         let script = Script::check(source, &Limits::of(Language::Luau)).or_machine()?;
         let watching = probe.clone();
-        let engine = backtest::Plan::bound(script, instruments, assets, &config)?.engine(
+        let engine = plan::Plan::bound(script, instruments, assets, &config)?.engine(
             &config,
             |strategy| match watching {
                 Some(probe) => Box::new(WatchedStrategy::new(strategy, probe)),
