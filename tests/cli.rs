@@ -84,8 +84,6 @@ fn reports_and_tables_are_written() {
     assert_eq!(&std::fs::read(&parquet).unwrap()[..4], b"PAR1");
 }
 
-/// The page's last part stayed in a buffer whose failure nobody heard of: a full disk gave half a page
-/// and exit code 0.
 #[test]
 fn a_full_disk_is_told_by_every_file_that_is_written() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,8 +13,8 @@ use tercel_sim::{Backtest, BacktestOptions, SimVenue, VenueOptions};
 use tercel_testkit::engine_config;
 
 use super::{
-    LatencyRow, ReportInput, metrics_json, write_equity_csv, write_fills_csv, write_fills_parquet,
-    write_html, write_trips_csv,
+    LatencyRow, ReportInput, metrics_json, write_equity_csv, write_equity_parquet, write_fills_csv,
+    write_fills_parquet, write_html, write_trips_csv,
 };
 
 const X: InstrumentId = InstrumentId(0);
@@ -157,6 +157,33 @@ fn html(input: &ReportInput<'_>) -> String {
     let mut page = Vec::new();
     write_html(input, &mut page).unwrap();
     String::from_utf8(page).unwrap()
+}
+
+/// Takes everything and keeps none of it, as a buffer over a full disk does until it is flushed.
+struct Full;
+
+impl std::io::Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+}
+
+/// The page's last part stayed in a buffer whose failure nobody heard of.
+#[test]
+fn every_writer_hears_of_a_full_disk() {
+    let sample = sample("BTCUSDT");
+    let words = Words::all("ema");
+    let input = words.input("Averages", &sample);
+    assert!(write_html(&input, Full).is_err());
+    assert!(write_fills_csv(&input, Full).is_err());
+    assert!(write_equity_csv(&input, Full).is_err());
+    assert!(write_trips_csv(&input, Full).is_err());
+    assert!(write_fills_parquet(&input, Full).is_err());
+    assert!(write_equity_parquet(&input, Full).is_err());
 }
 
 #[test]
