@@ -1,7 +1,9 @@
 //! `tercel replay --script`: the same market, another script or other parameters.
 
+use std::ffi::OsStr;
+
 use serde_json::{Value, json};
-use tercel_core::{Event, StrategyId};
+use tercel_core::{Event, State};
 use tercel_runtime::{Loaded, Version};
 use tercel_script::{ParamValue, ParamValues, Script};
 use tercel_sim::metrics::{Recorder, RecorderLimits};
@@ -20,7 +22,7 @@ use crate::exit::{Answer, Blame, Outcome, input};
 use crate::paper_venue::venue_options;
 use crate::plan::Plan;
 use crate::server_config::ServerFile;
-use crate::server_config::accounts::AccountItem;
+use crate::server_config::strategy::StrategySection;
 
 /// What one version made of the market.
 struct Made {
@@ -46,8 +48,8 @@ pub(super) fn run(
     json: bool,
 ) -> Outcome {
     let recorded = recorded(folder, journal, file)?;
-    let account = account_of(folder, journal, file, recorded.strategy())?;
-    let config = config_of(file, account, recorded.strategy());
+    let state = first_state(folder, journal)?;
+    let config = config_of(file, &state, &recorded)?;
     let other = script.unwrap_or_else(|| recorded.script().clone());
     let own = changed_params(&recorded);
     let own: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -60,19 +62,17 @@ pub(super) fn run(
         make(folder, &config, &recorded, (recorded.script().clone(), &own), "recorded")?,
         make(folder, &config, &recorded, (other, &merged), &label)?,
     ];
-    let (strategies, n) = (&file.config.strategies, recorded.strategy().index());
-    let name = strategies.get(n).and_then(|section| section.name.clone());
-    let name = name.unwrap_or_else(|| recorded.script().manifest().name.clone());
+    let (name, n) = (&state.strategies[recorded.strategy().index()].name, state.strategies.len());
     if json {
         print_json(&json!({
             "strategy": name,
-            "strategies": strategies.len(),
+            "strategies": n,
             "versions": made.iter().map(to_json).collect::<Vec<_>>(),
         }))?;
     } else {
         let mut text = to_text(&made);
-        if strategies.len() > 1 {
-            let n_others = strategies.len() - 1;
+        if n > 1 {
+            let n_others = n - 1;
             text +=
                 &format!("of the run's strategies only {name} trades here, {n_others} do not\n");
         }
@@ -82,19 +82,30 @@ pub(super) fn run(
 }
 
 /// Returns the configuration of a backtest of one strategy as the server's says it.
-fn config_of(file: &ServerFile, account: AccountItem, strategy: StrategyId) -> Config {
+fn config_of(file: &ServerFile, state: &State, recorded: &Version) -> Outcome<Config> {
+    let strategy = &state.strategies[recorded.strategy().index()];
+    let name = &state.accounts[strategy.account.index()].name;
+    let account = file.config.all_accounts().into_iter().find(|item| item.name == *name);
+    let account =
+        account.ok_or_else(|| input(format!("the run's configuration has no account {name}")))?;
+    // By name: one of several engines has some of the configuration's strategies.
+    let is_named = |own: &&StrategySection| own.name.as_ref() == Some(&strategy.name);
+    let file_name = OsStr::new(&recorded.script().source().file);
+    let is_its =
+        |own: &&StrategySection| own.name.is_none() && own.script.file_name() == Some(file_name);
+    let sections = || file.config.strategies.iter();
     let mut limits =
         LimitsSection { account: account.limits.clone(), ..file.config.limits.clone() };
-    if let Some(section) = file.config.strategies.get(strategy.index()) {
+    if let Some(section) = sections().find(is_named).or_else(|| sections().find(is_its)) {
         limits.strategy = section.limits.or(&limits.strategy);
     }
-    Config {
+    Ok(Config {
         account: account.section(),
         limits,
         venue: file.config.venue.clone(),
         script: file.config.script.clone(),
         ..Config::default()
-    }
+    })
 }
 
 /// Returns the parameters that are not what the script says itself.
@@ -120,23 +131,14 @@ fn recorded(folder: &RunFolder, journal: &JournalReader, file: &ServerFile) -> O
     Err(input("the run has loaded no script"))
 }
 
-/// Returns the account of a strategy, as the configuration has it.
-fn account_of(
-    folder: &RunFolder,
-    journal: &JournalReader,
-    file: &ServerFile,
-    strategy: StrategyId,
-) -> Outcome<AccountItem> {
+/// Returns the state that the run began with.
+fn first_state(folder: &RunFolder, journal: &JournalReader) -> Outcome<State> {
     let mut records = journal.records().map_err(blame_run(folder))?;
     let state = records.find_map(|record| match record {
         Ok((_, Record::Snapshot { bytes, .. })) => Some(state::decode(&bytes)),
         _ => None,
     });
-    let state = state.ok_or_else(|| input("the run has no snapshot"))?.or_input()?;
-    let account = state.strategies[strategy.index()].account;
-    let name = &state.accounts[account.index()].name;
-    let known = file.config.all_accounts().into_iter().find(|item| item.name == *name);
-    known.ok_or_else(|| input(format!("the run's configuration has no account {name}")))
+    state.ok_or_else(|| input("the run has no snapshot"))?.or_input()
 }
 
 fn make(
