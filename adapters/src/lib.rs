@@ -38,8 +38,8 @@ pub use clock::ClockOffset;
 pub use credentials::{AccountSetup, Credentials, KeyError, OrderEntry};
 pub use error::{ErrorKind, Reaction, VenueError};
 pub use gateway::{
-    DifferencePolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut, OrphanPolicy,
-    ReplaceStyle,
+    DifferencePolicy, ForeignPolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut,
+    OrphanPolicy, ReplaceStyle,
 };
 pub use grid::Grid;
 pub use limits::{Limit, LimitKind, LimitScope, Usage};

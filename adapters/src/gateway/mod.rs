@@ -14,6 +14,7 @@
 //! No I/O and no clock: time comes with each call.
 
 mod answers;
+mod foreign;
 mod ledger;
 mod names;
 mod news;
@@ -32,12 +33,16 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use tercel_core::{
-    AccountId, ClientOrderId, Event, ExecutionReport, InstrumentId, Nanos, Order, ReportKind, State,
+    AccountId, ClientOrderId, Event, ExecutionReport, InstrumentId, Nanos, Notional, Order,
+    ReportKind, State,
 };
 
+use self::foreign::Foreign;
 use self::ledger::Ledger;
 pub use self::notice::GatewayNotice;
-pub use self::options::{DifferencePolicy, GatewayOptions, OrphanPolicy, ReplaceStyle};
+pub use self::options::{
+    DifferencePolicy, ForeignPolicy, GatewayOptions, OrphanPolicy, ReplaceStyle,
+};
 use self::order::Tracked;
 use self::reconcile::Reconciliation;
 use self::strangers::Strangers;
@@ -71,12 +76,15 @@ pub struct Gateway {
     n_requests: u64,
     trades: Trades,
     strangers: Strangers,
+    foreign: Foreign,
     ledger: Ledger,
     fill_queries: BTreeMap<InstrumentId, FillQuery>,
     reconciliation: Reconciliation,
     is_online: bool,
     /// When the account was taken over: executions before it are in the ledger already.
     began_at: Nanos,
+    /// Whether nothing was ever known of what the account holds.
+    is_first: bool,
 }
 
 /// A request without an answer.
@@ -156,18 +164,20 @@ impl Gateway {
         let positions = own.scope.positions.clone();
         let mut gateway = Self {
             account,
-            options,
             orders: BTreeMap::new(),
             ended: Ended::default(),
             flights: BTreeMap::new(),
             n_requests: 0,
             trades: Trades::default(),
             strangers: Strangers::default(),
+            foreign: Foreign::new(options.foreign, account, &listing, state),
             fill_queries: BTreeMap::new(),
             reconciliation: Reconciliation::default(),
             is_online: false,
             began_at: now,
+            is_first: false,
             ledger: Ledger::default(),
+            options,
             listing,
         };
         for instrument in gateway.listing.instruments() {
@@ -181,9 +191,19 @@ impl Gateway {
         gateway.ledger = Ledger::new(holdings, positions);
         // Executions that the engine has counted: asked for again, they are nothing new.
         let orders = state.image().orders;
+        gateway.is_first = own.balances.iter().all(|balance| balance.total == Notional::ZERO)
+            && own.scope.positions.iter().all(|position| position.qty.is_zero())
+            && orders.working.iter().all(Vec::is_empty)
+            && orders.ended.is_empty();
         for known in orders.working.iter().flatten().chain(&orders.ended) {
             for trade_id in &known.trade_ids {
                 gateway.trades.insert(known.order.spec.instrument, *trade_id);
+            }
+            if known.order.account == account && known.order.id.adopted_number().is_some() {
+                gateway.foreign.recall(&known.order);
+                if !known.order.is_working() {
+                    gateway.ended.insert(known.order.id, now);
+                }
             }
         }
         for order in state.orders.all_working().filter(|order| order.account == account) {
@@ -247,6 +267,13 @@ impl Gateway {
         own.told_accepted = order.acknowledged;
         own.filled = order.filled;
         own.is_form_known = self.options.replace == ReplaceStyle::Amend;
+        if order.id.adopted_number().is_some() {
+            own.venue_order_id = foreign::text(order.venue_order_id);
+            // It has the name that somebody else has given it, and that one alone.
+            own.is_form_known = true;
+            let (strategy, as_of) = (order.strategy, order.created_at);
+            own.adopted = Some(order::Adopted { strategy, as_of, terms_at: Nanos(0) });
+        }
         own.is_waiting = !order.triggered;
         own.told_unknown = true;
         if order.pending.cancel {
@@ -302,6 +329,9 @@ impl Gateway {
     fn settle(&mut self, id: ClientOrderId, now: Nanos, out: &mut GatewayOut) {
         if let Some(own) = self.orders.remove(&id) {
             self.ended.insert(id, now);
+            if own.adopted.is_some() {
+                self.foreign.ended((own.spec.instrument, own.venue_order_id));
+            }
             if own.told_unknown {
                 let n_questions = own.doubt.map_or(0, |doubt| doubt.n_questions);
                 out.notices.push(GatewayNotice::Settled { order: id, n_questions });

@@ -1,7 +1,8 @@
 //! Our names for orders that the venue tells without one.
 //!
 //! What comes of a conditional futures order when it fires is another order at the venue, under a name
-//! that the venue has made up. The number ties both together: it comes with the conditional one.
+//! that the venue has made up. The number ties both together: it comes with the conditional one. Orders
+//! that were adopted have other people's names, and are known by their numbers as well.
 
 use std::borrow::Cow;
 
@@ -46,5 +47,7 @@ impl Gateway {
             own.spec.instrument == order.instrument && own.venue_order_id == order.venue_order_id
         })
         .map(|own| own.key)
+        // One that was adopted is recognised for a while after it is over, too.
+        .or_else(|| self.foreign.key(order))
     }
 }

@@ -12,7 +12,7 @@ use crate::protocol::{FillNews, OrderNews, OrderStatus, Request};
 
 impl Gateway {
     pub(super) fn on_order(&mut self, news: &OrderNews, now: Nanos, out: &mut GatewayOut) {
-        let Some(key) = news.key else { return };
+        let Some(key) = news.key else { return self.foreign_heard(news, now) };
         let Some(own) = self.orders.get_mut(&key.id) else {
             if !self.ended.ids.contains_key(&key.id) {
                 self.orphan(news, now, out);
@@ -61,6 +61,7 @@ impl Gateway {
         for kind in reports {
             self.report(id, instrument, times, kind, out);
         }
+        self.follow_terms(news, out);
         if is_named {
             for fill in self.strangers.take(instrument, news.venue_order_id) {
                 self.on_fill(&fill, now, out);
@@ -80,6 +81,11 @@ impl Gateway {
     pub(super) fn orphan(&mut self, news: &OrderNews, now: Nanos, out: &mut GatewayOut) {
         let Some(key) = news.key else { return };
         if news.status.is_over() {
+            return;
+        }
+        if key.id.adopted_number().is_some() {
+            // It was over as far as we knew its terms, and whoever placed it has made more of it.
+            self.foreign.forget(news);
             return;
         }
         // Told once; its cancel is repeated by the next comparison, should it get lost.
@@ -131,13 +137,20 @@ impl Gateway {
         if !self.trades.insert(fill.instrument, fill.trade_id) {
             return;
         }
+        let adopted = key.and_then(|key| self.orders.get(&key.id)?.adopted);
+        if adopted.is_some_and(|own| fill.venue_at <= own.as_of) {
+            // Before the order was ours: in the account's holdings already.
+            return;
+        }
         let Some(key) = key else {
+            self.foreign.keep(fill, now);
             let qty = Quantity(fill.qty.0 * fill.side.sign());
             let instrument = fill.instrument;
             out.notices.push(GatewayNotice::ForeignFill { instrument, qty });
             return;
         };
         let id = key.id;
+        self.follow_fill(id, fill, out);
         if let Some(own) = self.orders.get(&id)
             && key.revision == own.key.revision + 1
             && own.is_swapping()
@@ -179,6 +192,10 @@ impl Gateway {
             own.filled_at_venue = own.filled_at_venue.max(least);
         }
         let is_whole = own.filled.0 >= own.spec.qty.0;
+        if is_whole && own.adopted.is_some() {
+            // More is what somebody else has added since: it is adopted anew.
+            own.filled_at_venue = Quantity(own.filled.0 - own.filled_before.0);
+        }
         if is_whole && own.change.is_none() && own.end.is_none() {
             own.end = Some(OrderStatus::Filled);
         }
@@ -260,8 +277,11 @@ impl Gateway {
             self.report(id, instrument, times, kind, out);
         }
         let was_seen = own_was_seen(self.orders.get(&id));
+        let is_whole = self.orders.get(&id).is_some_and(|own| own.filled >= own.spec.qty);
         let kind = match end {
-            OrderStatus::Filled => None,
+            OrderStatus::Filled if is_whole => None,
+            // Somebody else has made it smaller: what we know of beyond that is gone.
+            OrderStatus::Filled => Some(ReportKind::Canceled),
             OrderStatus::Canceled => Some(ReportKind::Canceled),
             OrderStatus::Expired => Some(ReportKind::Expired),
             OrderStatus::Rejected if was_seen => Some(ReportKind::Canceled),

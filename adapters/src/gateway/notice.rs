@@ -1,7 +1,7 @@
 //! What a gateway has to tell people.
 
 use rust_decimal::Decimal;
-use tercel_core::{AssetId, ClientOrderId, InstrumentId, Quantity};
+use tercel_core::{AssetId, ClientOrderId, InstrumentId, Quantity, StrategyId};
 
 use crate::error::VenueError;
 use crate::protocol::VenueText;
@@ -41,6 +41,17 @@ pub enum GatewayNotice {
         /// Whether it is being withdrawn.
         canceling: bool,
     },
+    /// An open order of other origin is ours from here on.
+    Adopted {
+        /// Our id of it.
+        order: ClientOrderId,
+        /// The venue's number of it.
+        venue_order_id: VenueText,
+        /// Its instrument.
+        instrument: InstrumentId,
+        /// Whose it is.
+        strategy: StrategyId,
+    },
     /// Open orders of other origin, left alone.
     Foreign {
         /// How many.
@@ -48,6 +59,20 @@ pub enum GatewayNotice {
     },
     /// An execution of an order that is not ours.
     ForeignFill {
+        /// The instrument.
+        instrument: InstrumentId,
+        /// Signed quantity.
+        qty: Quantity,
+    },
+    /// What the account holds as it begins here: nothing was known of it before.
+    FirstHolding {
+        /// The asset.
+        asset: AssetId,
+        /// How much.
+        total: Decimal,
+    },
+    /// What position the account has as it begins here.
+    FirstPosition {
         /// The instrument.
         instrument: InstrumentId,
         /// Signed quantity.

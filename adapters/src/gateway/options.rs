@@ -1,6 +1,6 @@
 //! How patient a gateway is, and what it does about what it did not expect.
 
-use tercel_core::Nanos;
+use tercel_core::{Nanos, StrategyId};
 
 /// Settings of a [`Gateway`](super::Gateway).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +26,8 @@ pub struct GatewayOptions {
     pub difference: DifferencePolicy,
     /// What is done about an order that bears our prefix and that we do not know.
     pub orphan: OrphanPolicy,
+    /// What is done about working orders of other origin.
+    pub foreign: ForeignPolicy,
     /// Whether the venue has positions to be asked for (derivatives).
     pub has_positions: bool,
 }
@@ -43,6 +45,7 @@ impl Default for GatewayOptions {
             fill_overlap_ns: 60 * Nanos::SECOND,
             difference: DifferencePolicy::Adopt,
             orphan: OrphanPolicy::Cancel,
+            foreign: ForeignPolicy::Leave,
             has_positions: false,
         }
     }
@@ -61,7 +64,8 @@ pub enum ReplaceStyle {
     CancelThenPlace,
 }
 
-/// What is done when the venue holds something else than our books say.
+/// What is done when the venue holds something else than our books say. With what an account holds
+/// when nothing was ever known of it, our books begin in any case.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum DifferencePolicy {
     /// The venue is right: the engine is told.
@@ -78,4 +82,17 @@ pub enum OrphanPolicy {
     Cancel,
     /// It is left alone.
     Leave,
+}
+
+/// What is done about working orders that somebody else has placed on the account.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ForeignPolicy {
+    /// They are left alone, and counted.
+    Leave,
+    /// They are taken for ours: counted in risk, booked, and cancelled with the rest.
+    Adopt {
+        /// Whose they are. Those in instruments that it does not trade, and all of them if it is
+        /// `None`, are the first strategy's that trades the instrument.
+        strategy: Option<StrategyId>,
+    },
 }

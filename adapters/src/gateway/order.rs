@@ -1,6 +1,6 @@
 //! One of our orders as the gateway knows it.
 
-use tercel_core::{ClientOrderId, Nanos, OrderSpec, Price, Quantity};
+use tercel_core::{ClientOrderId, Nanos, OrderSpec, Price, Quantity, StrategyId};
 
 use super::options::GatewayOptions;
 use crate::client_id::OrderKey;
@@ -42,6 +42,18 @@ pub(super) struct Tracked {
     pub(super) is_form_known: bool,
     /// What is not known about it.
     pub(super) doubt: Option<Doubt>,
+    /// How it became ours, if somebody else has placed it.
+    pub(super) adopted: Option<Adopted>,
+}
+
+/// How an order of other origin became ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Adopted {
+    pub(super) strategy: StrategyId,
+    /// The venue's time until which its executions are in the account's books.
+    pub(super) as_of: Nanos,
+    /// The venue's time of the last word about its price and quantity.
+    pub(super) terms_at: Nanos,
 }
 
 /// A wish to withdraw.
@@ -110,6 +122,7 @@ impl Tracked {
             end: None,
             is_form_known: true,
             doubt: None,
+            adopted: None,
         }
     }
 

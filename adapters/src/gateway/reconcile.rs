@@ -26,7 +26,7 @@ pub(super) struct Reconciliation {
     /// Whether the venue's open orders were seen once: which form of an order works, only they tell.
     pub(super) has_seen_orders: bool,
     /// Open orders without a name of ours that the last list has shown, with since when.
-    unnamed: BTreeMap<(InstrumentId, VenueText), Nanos>,
+    pub(super) unnamed: BTreeMap<(InstrumentId, VenueText), Nanos>,
     state: Option<Comparison>,
     n_tries: u32,
 }
@@ -154,8 +154,24 @@ impl Gateway {
 
     /// Something hints that the books may differ.
     pub(super) fn compare_soon(&mut self, now: Nanos) {
-        let soon = now.plus(self.options.query_max_ns);
-        self.reconciliation.next_at = self.reconciliation.next_at.min(soon);
+        self.compare_by(now.plus(self.options.query_max_ns));
+    }
+
+    /// Compares the books by this time.
+    pub(super) fn compare_by(&mut self, at: Nanos) {
+        self.reconciliation.next_at = self.reconciliation.next_at.min(at);
+    }
+
+    /// Returns when the next comparison is due. O(1); any news may have brought it forward.
+    #[must_use]
+    pub const fn compares_at(&self) -> Nanos {
+        if self.is_online { self.reconciliation.next_at } else { Nanos(i64::MAX) }
+    }
+
+    /// Begins no comparison by itself before this time. Those that are asked for, and that at each
+    /// connect, are not put off.
+    pub fn compare_not_before(&mut self, at: Nanos) {
+        self.reconciliation.next_at = self.reconciliation.next_at.max(at);
     }
 
     fn after_interval(&self, now: Nanos) -> Nanos {
@@ -207,6 +223,7 @@ impl Gateway {
         self.release_strangers(now, out);
         self.doubt_absent(list, asked_at, now);
         let n_foreign = self.count_foreign(list, now);
+        let n_foreign = n_foreign.saturating_sub(self.adopt_foreign(list, asked_at, now, out));
         if n_foreign > 0 {
             out.notices.push(GatewayNotice::Foreign { n_orders: n_foreign });
         }
@@ -349,6 +366,7 @@ impl Gateway {
                 n_differences += usize::from(self.compare_position(instrument, qty, price, out));
             }
         }
+        self.is_first = false;
         let n_orders = state.n_orders;
         out.notices.push(GatewayNotice::Reconciled { n_orders, n_differences });
     }
@@ -359,13 +377,17 @@ impl Gateway {
         if (ours - theirs).abs() <= Decimal::new(1, 7) {
             return false;
         }
-        let adopted = self.options.difference == DifferencePolicy::Adopt;
-        out.notices.push(GatewayNotice::HoldingDiffers { asset, ours, theirs, adopted });
+        let adopted = self.is_first || self.options.difference == DifferencePolicy::Adopt;
+        out.notices.push(if self.is_first {
+            GatewayNotice::FirstHolding { asset, total: theirs }
+        } else {
+            GatewayNotice::HoldingDiffers { asset, ours, theirs, adopted }
+        });
         if adopted {
             self.ledger.adopt_holding(asset, theirs);
             self.tell(AccountItem::Balance { asset, total: theirs }, out);
         }
-        true
+        !self.is_first
     }
 
     fn compare_position(
@@ -379,18 +401,22 @@ impl Gateway {
         if ours == theirs {
             return false;
         }
-        let adopted = self.options.difference == DifferencePolicy::Adopt;
-        out.notices.push(GatewayNotice::PositionDiffers { instrument, ours, theirs, adopted });
+        let adopted = self.is_first || self.options.difference == DifferencePolicy::Adopt;
+        out.notices.push(if self.is_first {
+            GatewayNotice::FirstPosition { instrument, qty: theirs }
+        } else {
+            GatewayNotice::PositionDiffers { instrument, ours, theirs, adopted }
+        });
         if adopted {
             if let Some(own) = self.listing.instrument(instrument) {
                 self.ledger.adopt_position(own, theirs, price);
             }
             self.tell(AccountItem::Position { instrument, qty: theirs, price }, out);
         }
-        true
+        !self.is_first
     }
 
-    fn tell(&self, item: AccountItem, out: &mut GatewayOut) {
+    pub(super) fn tell(&self, item: AccountItem, out: &mut GatewayOut) {
         let update = AccountUpdate { account: self.account, item, last: true };
         out.events.push(Event::Account(update));
     }

@@ -87,6 +87,10 @@ impl Gateway {
         if !is_settled || !self.is_online {
             return Err(RejectReason::Other);
         }
+        if own.adopted.is_some() && self.options.replace != ReplaceStyle::Amend {
+            // A new form of it would bear our name: it would be another order than the adopted one.
+            return Err(RejectReason::Other);
+        }
         let leaves = qty.0 - own.filled_before.0 - own.filled.0;
         let is_unfilled = own.filled.is_zero() && own.filled_at_venue.is_zero();
         let stage = match self.options.replace {

@@ -33,4 +33,11 @@ impl Trades {
         }
         true
     }
+
+    /// Forgets an execution, which is then new again.
+    pub(super) fn remove(&mut self, instrument: InstrumentId, trade_id: u64) {
+        if self.known.remove(&(instrument, trade_id)) {
+            self.order.retain(|known| *known != (instrument, trade_id));
+        }
+    }
 }

@@ -6,19 +6,19 @@ use tercel_adapters::net::{
     BusySocket, Link, MarketDriver, OffsetMeter, RestClient, ResyncHandle, TokioSocket, Transport,
 };
 use tercel_adapters::{
-    AccountDriver, AccountSetup, Credentials, DifferencePolicy, Gateway, GatewayNotice,
-    GatewayOptions, Listing, OrphanPolicy, Topic,
+    AccountDriver, AccountSetup, Credentials, DifferencePolicy, ForeignPolicy, Gateway,
+    GatewayNotice, GatewayOptions, Listing, OrphanPolicy, Topic,
 };
-use tercel_core::{AccountId, AssetId, InstrumentId, Nanos, State, VenueId};
+use tercel_core::{AccountId, AssetId, InstrumentId, Nanos, State, StrategyId, VenueId};
 use tercel_runtime::live::{AccountThread, LivePort, LiveSource, SharedFeed, WithResyncs};
 use tercel_runtime::{Control, Ending, Feed, FeedOptions, MarketSource, Overflow, UtcClock};
 
 use super::begin::Setup;
 use super::engine::Body;
 use super::now;
-use crate::exit::{Blame, Outcome};
+use crate::exit::{Blame, Outcome, input};
 use crate::server_config::ServerFile;
-use crate::server_config::exchange::{OnDifference, OnOrphan};
+use crate::server_config::exchange::{ExchangeSection, ForeignOrders, OnDifference, OnOrphan};
 use crate::server_config::sections::{Mode, Profile};
 use crate::venue::{VenueAccess, account_setup, credentials, link_options, seed, topics};
 
@@ -28,6 +28,7 @@ pub(super) struct Exchange {
     listing: Listing,
     topics: Vec<Topic>,
     account: Option<AccountSetup>,
+    foreign: ForeignPolicy,
 }
 
 /// Reads the key that orders need; none on paper.
@@ -48,6 +49,7 @@ pub(super) fn prepare(
 ) -> Outcome<Option<Exchange>> {
     let Some(access) = &setup.access else { return Ok(None) };
     let section = &file.config.exchange;
+    let foreign = foreign_policy(section, setup)?;
     let account = key.map(|key| account_setup(section, key, access)).transpose()?;
     if file.config.run.mode == Mode::Live {
         eprint!("{}", limits_text(file));
@@ -59,7 +61,27 @@ pub(super) fn prepare(
         listing: Listing::new(VenueId(0), &setup.instruments, &setup.assets),
         topics: topics(section, &instruments),
         account,
+        foreign,
     }))
+}
+
+/// Returns what is done about orders of other origin; refuses an owner that is not there.
+fn foreign_policy(section: &ExchangeSection, setup: &Setup) -> Outcome<ForeignPolicy> {
+    if section.foreign_orders == ForeignOrders::Leave {
+        return Ok(ForeignPolicy::Leave);
+    }
+    let Some(name) = &section.foreign_owner else {
+        return Ok(ForeignPolicy::Adopt { strategy: None });
+    };
+    let mut strategies = (0..).map(StrategyId).zip(&setup.strategies);
+    let Some((id, _)) = strategies.find(|(_, own)| own.name == *name) else {
+        let known: Vec<_> = setup.strategies.iter().map(|own| own.name.as_str()).collect();
+        return Err(input(format!(
+            "exchange.foreign_owner: no strategy is called \"{name}\"; there is {}",
+            known.join(", ")
+        )));
+    };
+    Ok(ForeignPolicy::Adopt { strategy: Some(id) })
 }
 
 /// Says what trading for real money is bounded by.
@@ -182,6 +204,7 @@ impl Exchange {
                 OnOrphan::Cancel => OrphanPolicy::Cancel,
                 OnOrphan::Leave => OrphanPolicy::Leave,
             },
+            foreign: self.foreign,
             has_positions: is_derivative,
             ..GatewayOptions::default()
         }
@@ -281,7 +304,8 @@ fn teller(body: &Body) -> impl FnMut(GatewayNotice) + Send + 'static {
 const fn is_difference(notice: &GatewayNotice) -> bool {
     match notice {
         GatewayNotice::Reconciled { n_differences, .. } => *n_differences > 0,
-        GatewayNotice::Foreign { .. }
+        GatewayNotice::Adopted { .. }
+        | GatewayNotice::Foreign { .. }
         | GatewayNotice::ForeignFill { .. }
         | GatewayNotice::HoldingDiffers { .. }
         | GatewayNotice::PositionDiffers { .. }
@@ -289,6 +313,8 @@ const fn is_difference(notice: &GatewayNotice) -> bool {
         | GatewayNotice::Vanished { .. } => true,
         GatewayNotice::Online
         | GatewayNotice::Offline
+        | GatewayNotice::FirstHolding { .. }
+        | GatewayNotice::FirstPosition { .. }
         | GatewayNotice::OutcomeUnknown { .. }
         | GatewayNotice::Settled { .. }
         | GatewayNotice::QueryFailed { .. }
@@ -327,12 +353,31 @@ fn text_of(
                 format!("{}: order {order} is ours and not known; {done}", symbol(*instrument)),
             )
         }
+        GatewayNotice::Adopted { order, venue_order_id, instrument, strategy } => (
+            "warn",
+            format!(
+                "{}: the venue's order {venue_order_id} is of other origin; it is {order} of \
+                 strategy {strategy} from here on",
+                symbol(*instrument)
+            ),
+        ),
         GatewayNotice::Foreign { n_orders } => {
             ("info", format!("{n_orders} open orders of other origin, left alone"))
         }
         GatewayNotice::ForeignFill { instrument, qty } => (
             "warn",
             format!("{}: {} lots traded by an order of other origin", symbol(*instrument), qty.0),
+        ),
+        GatewayNotice::FirstHolding { asset: id, total } => {
+            ("info", format!("{}: the account begins with {}", asset(*id), total.normalize()))
+        }
+        GatewayNotice::FirstPosition { instrument, qty } => (
+            "info",
+            format!(
+                "{}: the account begins with a position of {} lots",
+                symbol(*instrument),
+                qty.0
+            ),
         ),
         GatewayNotice::HoldingDiffers { asset: id, ours, theirs, adopted } => (
             "warn",

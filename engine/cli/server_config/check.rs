@@ -6,7 +6,7 @@ use serde_json::json;
 use tercel_adapters::ClientIds;
 
 use super::ServerConfig;
-use super::exchange::{CredentialsFrom, EnvironmentName};
+use super::exchange::{CredentialsFrom, EnvironmentName, ForeignOrders};
 use super::feed::{FeedKind, FeedSection};
 use super::sections::{Mode, Profile};
 use super::values::Pace;
@@ -192,6 +192,10 @@ fn check_exchange(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
             "only credentials = \"file\" has one; remove it"
         };
         return Err(source.wrong(&at("credentials_file"), message));
+    }
+    if own.foreign_owner.is_some() && own.foreign_orders != ForeignOrders::Adopt {
+        let message = "only foreign_orders = \"adopt\" has an owner; remove it";
+        return Err(source.wrong(&at("foreign_owner"), message));
     }
     if let Err(error) = ClientIds::new(&own.order_prefix) {
         return Err(source.wrong(&at("order_prefix"), &error.to_string()));

@@ -43,6 +43,10 @@ pub(crate) struct ExchangeSection {
     pub(crate) on_difference: OnDifference,
     /// What is done about an order with our prefix that is not known.
     pub(crate) on_orphan: OnOrphan,
+    /// What is done about working orders of other origin.
+    pub(crate) foreign_orders: ForeignOrders,
+    /// The strategy that they belong to, once they are adopted.
+    pub(crate) foreign_owner: Option<String>,
 }
 
 /// Venues that can be traded.
@@ -133,6 +137,17 @@ pub(crate) enum OnOrphan {
     Leave,
 }
 
+/// What is done about working orders that somebody else has placed on the account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ForeignOrders {
+    /// They are left alone.
+    #[default]
+    Leave,
+    /// They are taken for a strategy's own.
+    Adopt,
+}
+
 impl Default for ExchangeSection {
     fn default() -> Self {
         Self {
@@ -151,6 +166,8 @@ impl Default for ExchangeSection {
             reconcile_every_s: 60,
             on_difference: OnDifference::Adopt,
             on_orphan: OnOrphan::Cancel,
+            foreign_orders: ForeignOrders::Leave,
+            foreign_owner: None,
         }
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use crate::ids::{AccountId, AssetId, InstrumentId, StrategyId, VenueId};
+use crate::ids::{AccountId, AssetId, ClientOrderId, InstrumentId, StrategyId, VenueId};
 use crate::limits::RiskLimits;
 use crate::market::MarketEvent;
-use crate::num::{Price, Quantity};
-use crate::order::ExecutionReport;
+use crate::num::{Nanos, Price, Quantity};
+use crate::order::{ExecutionReport, OrderSpec};
 use crate::value::Value;
 
 /// An input of the engine.
@@ -60,6 +60,31 @@ pub enum AccountItem {
         /// Average entry price.
         price: Price,
     },
+    /// A working order that somebody else has placed on the account, and that is ours from here on;
+    /// or, of one that was told so before, its terms as that somebody has changed them.
+    Order(Adoption),
+}
+
+/// An order of other origin that is taken over.
+///
+/// Its executions so far are in what the account holds, and are booked no more. Those after
+/// [`Self::as_of`] come as reports, like any other order's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Adoption {
+    /// Our id of it from here on: one of [`ClientOrderId::adopted`].
+    pub order: ClientOrderId,
+    /// The strategy that it belongs to from here on.
+    pub strategy: StrategyId,
+    /// The venue's number of it, which is all that it is known by there.
+    pub venue_order_id: u64,
+    /// The order, with its total quantity.
+    pub spec: OrderSpec,
+    /// What of it was filled before.
+    pub filled: Quantity,
+    /// Whether it has no trigger, or its trigger has been reached.
+    pub triggered: bool,
+    /// The venue's time until which its executions are known.
+    pub as_of: Nanos,
 }
 
 /// A connection's change of state.

@@ -77,6 +77,23 @@ impl ClientOrderId {
         Self(((run as u64) << Self::COUNTER_BITS) | counter)
     }
 
+    /// Returns the id of an order of other origin that an account takes over: the `n`th, as the
+    /// account counts them for ever. `None` for accounts beyond the 256th, which have no room in it.
+    ///
+    /// Such ids are those of run 0, which is never a run that trades at a venue.
+    #[must_use]
+    pub fn adopted(account: AccountId, n: u32) -> Option<Self> {
+        let account = u8::try_from(account.0).ok()?;
+        Some(Self((u64::from(account) << u32::BITS) | u64::from(n)))
+    }
+
+    /// Returns which of its account's adopted orders it is of, if it is one.
+    #[must_use]
+    pub const fn adopted_number(self) -> Option<u32> {
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+        if self.run() == 0 { Some(self.0 as u32) } else { None }
+    }
+
     /// Returns the counter within the run.
     #[must_use]
     pub const fn counter(self) -> u64 {

@@ -43,7 +43,9 @@ pub use config::{AccountConfig, ConfigError, EngineConfig, SeriesConfig, Strateg
 pub use digest::Digest;
 pub use effect::{Effect, Effects, Notice, ReportRefusal, StaleCause, StateCause};
 pub use engine::{Engine, Recovery, RecoveryError, StrategyPlace};
-pub use event::{AccountItem, AccountUpdate, Command, Event, LinkEvent, LinkState, Scope, Signal};
+pub use event::{
+    AccountItem, AccountUpdate, Adoption, Command, Event, LinkEvent, LinkState, Scope, Signal,
+};
 pub use ids::{
     AccountId, AssetId, ClientOrderId, InstrumentId, PlotId, SeriesId, StrategyId, VenueId,
 };

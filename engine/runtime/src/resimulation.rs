@@ -183,6 +183,10 @@ impl RecordedRun {
         self.n_market = self.n_market.max(n_market);
         match &entry.event {
             None | Some(Event::Market(_) | Event::Timer) => {}
+            // The simulated venue does not have it.
+            Some(Event::Account(AccountUpdate { item: AccountItem::Order(_), .. })) => {
+                self.n_account_updates += 1;
+            }
             // Before the first order they tell what the run began with, afterwards of real fills.
             Some(Event::Account(_)) if !self.orders.orders().is_empty() => {
                 self.n_account_updates += 1;

@@ -1,5 +1,7 @@
 //! The venue's side of the storms.
 
+mod foreign;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
@@ -33,10 +35,11 @@ pub(super) struct Trouble {
     pub(super) refused: u64,
     pub(super) fills_late: u64,
     pub(super) stop_fired: u64,
+    pub(super) wordless: u64,
 }
 
 impl Trouble {
-    fn counts(&self) -> [u64; 11] {
+    fn counts(&self) -> [u64; 12] {
         [
             self.request_lost,
             self.request_late,
@@ -49,6 +52,7 @@ impl Trouble {
             self.refused,
             self.fills_late,
             self.stop_fired,
+            self.wordless,
         ]
     }
 
@@ -68,23 +72,31 @@ impl Trouble {
         self.refused += other.refused;
         self.fills_late += other.fills_late;
         self.stop_fired += other.stop_fired;
+        self.wordless += other.wordless;
     }
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resting {
     pub(super) key: OrderKey,
-    number: u64,
+    pub(super) number: u64,
     /// What a conditional order of a perpetual is numbered apart: what comes of it has a number of its
     /// own, and our name no more.
     algo: Option<u64>,
     spec: OrderSpec,
-    filled: Quantity,
+    pub(super) filled: Quantity,
     status: OrderStatus,
     placed_at: Nanos,
+    /// When somebody else has placed it or changed it, or it was filled, if it is somebody else's.
+    foreign_at: Option<Nanos>,
 }
 
 impl Resting {
+    /// Returns whether somebody else has placed it.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign_at.is_some()
+    }
+
     pub(super) fn leaves(&self) -> Quantity {
         Quantity(self.spec.qty.0 - self.filled.0)
     }
@@ -259,7 +271,7 @@ impl Venue {
 
     pub(super) fn filled_by_order(&self) -> BTreeMap<ClientOrderId, Quantity> {
         let mut filled = BTreeMap::new();
-        for order in self.orders.values() {
+        for order in self.orders.values().filter(|own| !own.is_foreign()) {
             *filled.entry(order.key.id).or_insert(Quantity::ZERO) += order.filled;
         }
         filled
@@ -321,7 +333,7 @@ impl Venue {
 
     fn news_of(order: &Resting, now: Nanos) -> OrderNews {
         OrderNews {
-            key: (!order.is_resulting()).then_some(order.key),
+            key: (!order.is_resulting() && !order.is_foreign()).then_some(order.key),
             venue_order_id: order.number(),
             instrument: order.spec.instrument,
             status: order.status,
@@ -329,16 +341,19 @@ impl Venue {
             kind: order.spec.kind,
             qty: order.spec.qty,
             filled: order.filled,
-            venue_at: now,
+            venue_at: order.foreign_at.unwrap_or(now),
         }
     }
 
     /// Returns the same as an answer that was asked for by our name.
     fn named_news_of(order: &Resting, now: Nanos) -> OrderNews {
-        OrderNews { key: Some(order.key), ..Self::news_of(order, now) }
+        OrderNews { key: (!order.is_foreign()).then_some(order.key), ..Self::news_of(order, now) }
     }
 
     fn tell_order(&mut self, key: OrderKey, now: Nanos) {
+        if let Some(at) = self.orders.get_mut(&key).and_then(|own| own.foreign_at.as_mut()) {
+            *at = now;
+        }
         let order = self.orders[&key];
         if order.is_resulting() {
             // The conditional one has fired, or its order is over; not how.
@@ -369,6 +384,7 @@ impl Venue {
             filled: Quantity::ZERO,
             status: if is_stop { OrderStatus::Waiting } else { OrderStatus::Open },
             placed_at: now,
+            foreign_at: None,
         };
         self.orders.insert(key, order);
         self.tell_order(key, now);
@@ -423,7 +439,7 @@ impl Venue {
         let fee = Decimal::new(self.random.between(0, 50), 6);
         self.n_sent += 1;
         // Derivatives' lists of executions do not repeat our names.
-        let key_told = (!self.instrument.is_perpetual()).then_some(key);
+        let key_told = (!self.instrument.is_perpetual() && !order.is_foreign()).then_some(key);
         let fill = FillNews {
             key: key_told,
             venue_order_id: Self::news_of(&order, now).venue_order_id,
@@ -501,13 +517,17 @@ impl Venue {
         }
         let outcome = match &request.request {
             Request::Place { key, spec } => self.place(*key, *spec, now),
-            Request::Cancel { key, venue_order_id, .. } => self.cancel(*key, venue_order_id, now),
-            Request::Amend { key, price, qty, .. } => self.amend(*key, *price, *qty, now),
+            Request::Cancel { key, venue_order_id, .. } => {
+                self.cancel(self.meant(*key, venue_order_id), venue_order_id, now)
+            }
+            Request::Amend { key, venue_order_id, price, qty, .. } => {
+                self.amend(self.meant(*key, venue_order_id), *price, *qty, now)
+            }
             Request::CancelReplace { key, new_key, spec, only_unfilled } => {
                 self.swap(*key, *new_key, *spec, *only_unfilled, now)
             }
             Request::QueryOrder { key, venue_order_id, .. } => {
-                self.query(*key, venue_order_id, now)
+                self.query(self.meant(*key, venue_order_id), venue_order_id, now)
             }
             Request::OpenOrders { .. } => {
                 let open = self.open();
@@ -534,7 +554,18 @@ impl Venue {
             }])),
             other => unreachable!("the gateway does not ask for {other:?}"),
         };
-        self.answer(request.id, outcome, now);
+        // Some are confirmed without a word of how the order stands.
+        let is_change = matches!(
+            request.request,
+            Request::Place { .. } | Request::Amend { .. } | Request::CancelReplace { .. }
+        );
+        let is_wordless = is_change && self.has_trouble && outcome.is_ok();
+        if is_wordless && self.random.chance(20) {
+            self.fired.wordless += 1;
+            self.answer(request.id, Ok(Answer::Done), now);
+        } else {
+            self.answer(request.id, outcome, now);
+        }
     }
 
     fn amend(

@@ -61,7 +61,7 @@ pub(super) fn compare(
     ended_at: Nanos,
 ) -> Outcome<Vec<Difference>> {
     let open = match asker.ask("open orders", &Request::OpenOrders { instrument: None })? {
-        Answer::Orders(list) => list,
+        Answer::Orders(list) => named(list, state),
         other => return Err(unexpected("open orders", &other)),
     };
     let mut found = orders(asker, state, instruments, &open)?;
@@ -71,6 +71,25 @@ pub(super) fn compare(
         found.extend(positions(asker, state, instruments)?);
     }
     Ok(found)
+}
+
+/// Gives orders of other origin that were adopted our names for them: the venue's numbers tell which.
+fn named(mut list: Vec<OrderNews>, state: &State) -> Vec<OrderNews> {
+    let orders = state.image().orders;
+    let adopted: BTreeMap<_, _> = orders
+        .working
+        .iter()
+        .flatten()
+        .chain(&orders.ended)
+        .map(|own| own.order)
+        .filter(|own| own.id.adopted_number().is_some())
+        .map(|own| ((own.spec.instrument, own.venue_order_id.to_string()), own.id))
+        .collect();
+    for news in list.iter_mut().filter(|news| news.key.is_none()) {
+        let id = adopted.get(&(news.instrument, news.venue_order_id.to_string()));
+        news.key = id.map(|id| OrderKey::first(*id));
+    }
+    list
 }
 
 fn of(instruments: &[Instrument], id: InstrumentId) -> Option<&Instrument> {
@@ -128,7 +147,7 @@ fn orders(
                 found.push(difference("open_order", Some(said("open", news.filled))));
             }
             None => {
-                let theirs = fate(asker, order)?.map(|news| {
+                let theirs = fate(asker, state, order)?.map(|news| {
                     let word = match news.status {
                         OrderStatus::Waiting | OrderStatus::Open => "open",
                         OrderStatus::Filled => "filled",
@@ -163,13 +182,13 @@ fn orders(
 }
 
 /// Returns what became of an order that is not open at the venue; `None` if it is not known there.
-fn fate(asker: &mut Asker, order: &Order) -> Outcome<Option<OrderNews>> {
+fn fate(asker: &mut Asker, state: &State, order: &Order) -> Outcome<Option<OrderNews>> {
     let (instrument, since) = (order.spec.instrument, order.created_at.plus(-OVERLAP_NS));
     match asker.ask("an order's history", &Request::OrderHistory { instrument, since })? {
         Answer::Orders(list) => {
             // The last of its forms, should it have been replaced.
-            let own =
-                list.into_iter().filter(|news| news.key.is_some_and(|key| key.id == order.id));
+            let list = named(list, state).into_iter();
+            let own = list.filter(|news| news.key.is_some_and(|key| key.id == order.id));
             Ok(own.max_by_key(|news| news.key.map_or(0, |key: OrderKey| key.revision)))
         }
         other => Err(unexpected("an order's history", &other)),
@@ -214,6 +233,14 @@ fn fills(
         for fill in new {
             let key = fill.key.map(|key| key.id);
             let order = key.or_else(|| names.get(&fill.venue_order_id).copied());
+            let own = order.and_then(|id| state.orders.get(id));
+            // Of an adopted order, what came before is in what the account held.
+            let is_old = own.is_some_and(|own| {
+                own.id.adopted_number().is_some() && fill.venue_at <= own.created_at
+            });
+            if is_old {
+                continue;
+            }
             // What others traded before the end is in the balances that the run compared.
             if order.is_some() || fill.venue_at > ended_at {
                 found.push(difference_of(instrument, &fill, order));

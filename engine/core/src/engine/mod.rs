@@ -1,10 +1,11 @@
 //! The engine: takes events one by one, keeps the state, calls the strategies, emits effects.
 //!
 //! This file routes; `markets.rs` takes market data, `reports.rs` execution reports and account
-//! news, `intents.rs` turns wishes into approved requests, `switches.rs` holds kill switch, loss
+//! news, `adopt.rs` orders of other origin, `intents.rs` turns wishes into approved requests, `switches.rs` holds kill switch, loss
 //! limits and commands, `recovery.rs` what a restart repeats from a journal, `replace.rs` the
 //! change of a strategy for another version.
 
+mod adopt;
 mod build;
 mod intents;
 mod markets;
@@ -82,7 +83,7 @@ impl Engine {
         match event {
             Event::Market(market) => self.on_market(now, market, effects),
             Event::Execution(report) => self.on_report(now, report, effects),
-            Event::Account(update) => self.on_account(update),
+            Event::Account(update) => self.on_account(now, update, effects),
             Event::Link(link) => self.on_link(*link, effects),
             Event::Timer => self.on_time(now, effects),
             Event::Signal(signal) => {

@@ -252,13 +252,19 @@ impl Recovery {
 
     /// Makes sure that nothing in an event points nowhere: a journal may be of another machine.
     fn check(&self, event: &Event) -> Result<(), RecoveryError> {
-        use crate::event::Command;
+        use crate::event::{AccountItem, Command};
         let state = &self.engine.state;
         match event {
             Event::Market(market) => {
                 exists("instrument", market.instrument.0, state.instruments.len())
             }
-            Event::Account(update) => exists("account", update.account.0, state.accounts.len()),
+            Event::Account(update) => {
+                exists("account", update.account.0, state.accounts.len())?;
+                let AccountItem::Order(adoption) = update.item else { return Ok(()) };
+                let instrument = adoption.spec.instrument;
+                exists("instrument", instrument.0, state.instruments.len())?;
+                self.has_strategy(adoption.strategy)
+            }
             Event::Signal(signal) => self.has_strategy(signal.strategy),
             Event::Command(command) => match command {
                 Command::Start(id) | Command::Stop(id) | Command::SetParams(id, _) => {

@@ -45,7 +45,7 @@ impl Engine {
     }
 
     #[inline(never)]
-    pub(super) fn on_account(&mut self, update: &AccountUpdate) {
+    pub(super) fn on_account(&mut self, now: Nanos, update: &AccountUpdate, effects: &mut Effects) {
         let account = &mut self.state.accounts[update.account.index()];
         match update.item {
             AccountItem::Balance { asset, total } => {
@@ -69,6 +69,7 @@ impl Engine {
                 position.cost = fresh.cost;
                 account.scope.revalue(instrument, price);
             }
+            AccountItem::Order(adoption) => self.adopt(update.account, &adoption, now, effects),
         }
     }
 
@@ -127,7 +128,13 @@ impl Engine {
         pay(fill.fee_asset, -fee);
     }
 
-    fn tell_owner(&mut self, order: &Order, change: Change, now: Nanos, effects: &mut Effects) {
+    pub(super) fn tell_owner(
+        &mut self,
+        order: &Order,
+        change: Change,
+        now: Nanos,
+        effects: &mut Effects,
+    ) {
         let id = order.id;
         let change = match change {
             Change::Filled(fill) => {
@@ -156,7 +163,12 @@ impl Engine {
 
     /// Withdraws an order that turns out to work after a kill: the cancel that the kill sent has been
     /// refused because it overtook the order.
-    fn cancel_if_killed(&mut self, id: ClientOrderId, now: Nanos, effects: &mut Effects) {
+    pub(super) fn cancel_if_killed(
+        &mut self,
+        id: ClientOrderId,
+        now: Nanos,
+        effects: &mut Effects,
+    ) {
         let Some(order) = self.state.orders.get(id) else { return };
         let strategy = order.strategy;
         if order.state != OrderState::Open || order.pending.cancel || self.repeats {

@@ -1,8 +1,9 @@
 //! Bytes of events.
 
 use tercel_core::{
-    AccountItem, AccountUpdate, Command, Event, ExecutionReport, Fill, LinkEvent, LinkState,
-    MarketData, MarketEvent, OnHalt, RejectReason, ReportKind, RiskLimits, Role, Scope, Signal,
+    AccountItem, AccountUpdate, Adoption, Command, Event, ExecutionReport, Fill, LinkEvent,
+    LinkState, MarketData, MarketEvent, OnHalt, RejectReason, ReportKind, RiskLimits, Role, Scope,
+    Signal,
 };
 
 use super::wire::{Input, Malformed, Wire, wire_enum, wire_struct};
@@ -113,7 +114,10 @@ wire_struct!(AccountUpdate { account, item, last });
 wire_enum!(AccountItem {
     0 => Balance { asset, total },
     1 => Position { instrument, qty, price },
+    2 => Order(adoption),
 });
+
+wire_struct!(Adoption { order, strategy, venue_order_id, spec, filled, triggered, as_of });
 
 wire_struct!(LinkEvent { venue, instrument, state });
 

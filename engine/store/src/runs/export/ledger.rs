@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    ClientOrderId, Event, ExecutionReport, Fill, InstrumentId, Nanos, Notice, Order, OrderImage,
-    OrderKind, OrderRequest, Position, Price, Replacement, ReportKind, ReportRefusal, Seq,
-    StaleCause, StateCause, StrategyId, TimeInForce,
+    AccountId, AccountItem, AccountUpdate, Adoption, ClientOrderId, Event, ExecutionReport, Fill,
+    InstrumentId, Nanos, Notice, Order, OrderImage, OrderKind, OrderRequest, Position, Price,
+    Replacement, ReportKind, ReportRefusal, Seq, StaleCause, StateCause, StrategyId, TimeInForce,
 };
 
 use super::ExportError;
@@ -94,6 +94,14 @@ impl Ledger {
                 self.report(report, files)?;
             }
         }
+        if let Some(Event::Account(AccountUpdate {
+            account,
+            item: AccountItem::Order(adoption),
+            ..
+        })) = &entry.event
+        {
+            self.adopted(*account, adoption);
+        }
         for effect in &entry.effects {
             match effect {
                 RecordedEffect::Send(request) => self.sent(request),
@@ -105,6 +113,17 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    fn adopted(&mut self, account: AccountId, adoption: &Adoption) {
+        match self.orders.get_mut(&adoption.order) {
+            Some(followed) => followed.order.spec = adoption.spec,
+            None => {
+                let order = adoption.order_of(account, Price(0));
+                let followed = Followed { order, ended_at: None, reason: "", concerns: true };
+                self.orders.insert(adoption.order, followed);
+            }
+        }
     }
 
     fn sent(&mut self, request: &OrderRequest) {
@@ -274,7 +293,7 @@ impl Ledger {
             }
         }
         for (account, id) in state.accounts.iter().zip(0..) {
-            let id = tercel_core::AccountId(id);
+            let id = AccountId(id);
             let row = vec![
                 Cell::Time(self.now.0),
                 Cell::Id(seq.0),
