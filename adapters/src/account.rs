@@ -9,8 +9,8 @@ use tercel_crash::{Point, point};
 
 use crate::error::{ErrorKind, VenueError};
 use crate::gateway::{Gateway, GatewayNotice, GatewayOut};
-use crate::net::{CallDriver, Link, OffsetMeter, RequestError, Returned, Transport};
-use crate::protocol::{CallId, EncodeError, News, Outbox, Tagged, VenueText};
+use crate::net::{Budget, CallDriver, Link, OffsetMeter, RequestError, Returned, Transport};
+use crate::protocol::{CallId, Cost, EncodeError, News, Outbox, Priority, Tagged, VenueText};
 use crate::venue::{Purpose, Venue};
 
 /// What moves an account's [`Gateway`]: over any transport, on any thread, with the time that the
@@ -28,7 +28,14 @@ pub struct AccountDriver<T, C> {
     returned: Vec<(u32, Returned)>,
     timer_at: Nanos,
     time: Option<TimeKeeper>,
+    /// What comparisons on the timer are to leave something of.
+    budget: Option<Budget>,
 }
+
+/// What has to be left of the share for bulk before a comparison begins by itself. As comparisons
+/// then never use more than that share and one of themselves, they leave to queries, orders and
+/// cancels what is kept for those, however short the interval.
+const COMPARISON: Cost = Cost { weight: 1, orders: 0, priority: Priority::Bulk };
 
 /// Who asks the venue for its time.
 struct TimeKeeper {
@@ -64,7 +71,16 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
             returned: Vec::new(),
             timer_at: Nanos(i64::MIN),
             time: None,
+            budget: None,
         }
+    }
+
+    /// Also begins comparisons on the timer only while this budget has room for bulk: the interval
+    /// stretches to what the venue grants.
+    #[must_use]
+    pub fn sparing(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
     }
 
     /// Also follows the venue's clock, by which the account signs.
@@ -137,6 +153,12 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
         }
         self.ask_time(now);
         if self.timer_at <= now {
+            if let Some(budget) = &self.budget
+                && self.gateway.compares_at() <= now
+                && let Err(refusal) = budget.look(&COMPARISON, now)
+            {
+                self.gateway.compare_not_before(refusal.until);
+            }
             self.timer_at = self.gateway.on_timer(now, &mut self.told);
             self.flush(now, events);
         }
@@ -238,9 +260,10 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
                 self.waiting.extend(self.told.requests.drain(..));
                 self.timer_at = self.timer_at.min(now.plus(TIMER_LAG_NS));
             }
-            let Some(request) = self.waiting.pop_front() else { return };
+            let Some(request) = self.waiting.pop_front() else { break };
             self.route(&request, now);
         }
+        self.timer_at = self.timer_at.min(self.gateway.compares_at());
     }
 
     /// Puts a request to the first link that has words for it.

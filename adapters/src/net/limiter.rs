@@ -230,10 +230,32 @@ impl State {
         now: Nanos,
         amount: impl Fn(&Pot) -> u32,
     ) -> Result<(), Refusal> {
+        if let Err(refusal) = self.look(priority, now, &amount) {
+            self.counts.n_refused += 1;
+            return Err(refusal);
+        }
+        let now = self.now;
+        for pot in &mut self.pots {
+            let amount = amount(pot);
+            if amount > 0 {
+                pot.window.add(amount, now);
+            }
+        }
+        self.counts.n_granted += 1;
+        Ok(())
+    }
+
+    /// Returns whether as much would be granted.
+    #[inline]
+    fn look(
+        &mut self,
+        priority: Priority,
+        now: Nanos,
+        amount: impl Fn(&Pot) -> u32,
+    ) -> Result<(), Refusal> {
         self.now = self.now.max(now);
         let now = self.now;
         if now < self.silent_until {
-            self.counts.n_refused += 1;
             return Err(Refusal { until: self.silent_until });
         }
         let share = self.shares.of(priority);
@@ -258,18 +280,7 @@ impl State {
             };
             until = until.max(refused_until);
         }
-        if until > Nanos(i64::MIN) {
-            self.counts.n_refused += 1;
-            return Err(Refusal { until });
-        }
-        for pot in &mut self.pots {
-            let amount = amount(pot);
-            if amount > 0 {
-                pot.window.add(amount, now);
-            }
-        }
-        self.counts.n_granted += 1;
-        Ok(())
+        if until > Nanos(i64::MIN) { Err(Refusal { until }) } else { Ok(()) }
     }
 }
 
@@ -306,6 +317,18 @@ impl Budget {
         }
         let account = self.account;
         self.limiter.lock().take(cost.priority, now, |pot| {
+            if pot.endpoint.is_some() { 0 } else { amount_of(pot, cost, account) }
+        })
+    }
+
+    /// Returns whether a message of this cost would be granted now. Takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If it is more than is left for its kind, with when it is worth asking again.
+    pub fn look(&self, cost: &Cost, now: Nanos) -> Result<(), Refusal> {
+        let account = self.account;
+        self.limiter.lock().look(cost.priority, now, |pot| {
             if pot.endpoint.is_some() { 0 } else { amount_of(pot, cost, account) }
         })
     }

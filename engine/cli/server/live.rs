@@ -183,9 +183,11 @@ impl Exchange {
             .collect();
         let options = self.gateway_options(file);
         let gateway = Gateway::new(AccountId(0), self.listing.clone(), options, state, now());
-        let client = self.access.client_of(budget);
+        let client = self.access.client_of(budget.clone());
         let meter = OffsetMeter::new(self.access.offset.clone());
-        Ok(AccountDriver::new(gateway, links, client).following_time(Arc::clone(venue), meter))
+        Ok(AccountDriver::new(gateway, links, client)
+            .following_time(Arc::clone(venue), meter)
+            .sparing(budget))
     }
 
     fn gateway_options(&self, file: &ServerFile) -> GatewayOptions {

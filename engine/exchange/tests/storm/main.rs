@@ -20,6 +20,7 @@ mod world;
 use std::thread::{available_parallelism, scope};
 
 use tercel_adapters::binance::Product;
+use tercel_adapters::{Cost, Priority};
 use tercel_core::Nanos;
 
 use self::seen::Seen;
@@ -75,6 +76,28 @@ fn after_every_storm_on_spot_the_books_agree() {
 #[test]
 fn after_every_storm_on_perpetuals_the_books_agree() {
     println!("{:#?}", storms(Product::UsdMargined));
+}
+
+/// Compared every second, the books of a futures account used up the venue's budget: the next order was
+/// refused. Comparisons that are due wait for what they leave to everything else.
+#[test]
+fn comparisons_leave_the_budget_to_orders() {
+    for product in [Product::Spot, Product::UsdMargined] {
+        let mut world = World::comparing_every(Nanos::SECOND / 5, 1, product);
+        // What is kept for orders and cancels, and half of what is kept for queries.
+        let limits = [(Product::Spot, 6_000), (Product::UsdMargined, 2_400)];
+        let limit = limits.iter().find(|(own, _)| *own == product).map_or(0, |(_, limit)| *limit);
+        let cost = Cost { weight: limit / 8, orders: 0, priority: Priority::Query };
+        let until = world.now.plus(180 * Nanos::SECOND);
+        while world.now < until {
+            world.step();
+            let left = world.budget.look(&cost, world.now);
+            assert!(left.is_ok(), "{product:?}: {left:?} after {}", world.seen().n_compared);
+        }
+        // Half of the budget is for them: some ten a minute at the least.
+        let n_compared = world.seen().n_compared;
+        assert!((30..600).contains(&n_compared), "{product:?}: {n_compared} comparisons");
+    }
 }
 
 fn variable(name: &str) -> Option<u64> {

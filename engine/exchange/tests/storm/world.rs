@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::json;
 use tercel_adapters::binance::{Binance, Product};
 use tercel_adapters::net::{
-    CallFaults, Faults, Limiter, Link, LinkOptions, MarketDriver, MarketSetup, MemoryCallNet,
-    MemoryCalls, MemoryNet, MemoryPeer, MemoryTransport, OffsetMeter,
+    Budget, CallFaults, Faults, Limiter, Link, LinkOptions, MarketDriver, MarketSetup,
+    MemoryCallNet, MemoryCalls, MemoryNet, MemoryPeer, MemoryTransport, OffsetMeter,
 };
 use tercel_adapters::{
     AccountDriver, AccountSetup, Call, CallId, ClientIds, ClockOffset, Credentials, Environment,
@@ -34,6 +34,8 @@ pub(super) struct World {
     pub(super) assets: Vec<String>,
     pub(super) product: Product,
     pub(super) account: AccountDriver<MemoryTransport, MemoryCalls>,
+    /// What the account may use of the venue's budgets.
+    pub(super) budget: Budget,
     /// What people were told.
     pub(super) notices: Vec<GatewayNotice>,
     seed: u64,
@@ -60,6 +62,11 @@ const PATIENCE_NS: i64 = 1_200 * Nanos::SECOND;
 
 impl World {
     pub(super) fn new(seed: u64, product: Product) -> Self {
+        Self::comparing_every(5 * Nanos::SECOND, seed, product)
+    }
+
+    /// Returns a world whose books are compared so often.
+    pub(super) fn comparing_every(interval_ns: i64, seed: u64, product: Product) -> Self {
         let now = Nanos(1_780_000_000 * Nanos::SECOND);
         let symbols = vec!["BTCUSDT".to_owned()];
         // Half as much happens in the market as usual, so that there is time for twice as many storms.
@@ -112,12 +119,13 @@ impl World {
         let options = GatewayOptions {
             replace: venue.replace_style(),
             has_positions: product == Product::UsdMargined,
-            reconcile_interval_ns: 5 * Nanos::SECOND,
+            reconcile_interval_ns: interval_ns,
             ..GatewayOptions::default()
         };
         let gateway = Gateway::new(AccountId(0), listing, options, &engine.snapshot(), now);
-        let account = AccountDriver::new(gateway, links, calls.driver(budget))
-            .following_time(venue, OffsetMeter::new(clock));
+        let account = AccountDriver::new(gateway, links, calls.driver(budget.clone()))
+            .following_time(venue, OffsetMeter::new(clock))
+            .sparing(budget.clone());
         let mut world = Self {
             now,
             site,
@@ -126,6 +134,7 @@ impl World {
             assets,
             product,
             account,
+            budget,
             notices: Vec::new(),
             seed,
             truth: Truth::new(exchange_of(product)),
@@ -292,11 +301,10 @@ impl World {
                     self.seen.n_compared += u64::from(self.is_started);
                     self.is_started = true;
                 }
-                // What the account holds is news once; from then on it is our own sum.
-                GatewayNotice::HoldingDiffers { .. } if !self.is_started => {}
                 // What a wallet has gained depends on the order of executions, and one that was lost
                 // on the stream is found after later ones.
                 GatewayNotice::HoldingDiffers { .. } if self.product == Product::UsdMargined => {}
+                // What the account begins with is told apart; from then on it is our own sum.
                 GatewayNotice::HoldingDiffers { .. }
                 | GatewayNotice::PositionDiffers { .. }
                 | GatewayNotice::ForeignFill { .. }
