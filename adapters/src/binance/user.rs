@@ -46,12 +46,13 @@ pub(crate) fn tell(directory: &Directory, event: Value<'_, '_>, news: &mut Vec<N
                 news.push(News::MarginCall(None));
             }
         }
-        // The position and the fill come with the order's own event, later but whole.
+        // The execution comes again with the order's own event, and only there with its fee. As each
+        // counts once, by its number, the one without would leave the fee out of the books.
         "TRADE_LITE"
         // A difference, after which the venue sends the whole.
         | "balanceUpdate"
         | "externalLockUpdate"
-        // Each order of the list has a report of its own.
+        // Which orders belong together. Each of them has a report of its own, which says how it stands.
         | "listStatus"
         | "ACCOUNT_CONFIG_UPDATE"
         | "STRATEGY_UPDATE"

@@ -225,6 +225,62 @@ fn pushed(path: &std::path::Path) -> Vec<Value> {
     pushes.filter_map(|push| relaxed(push.split("\n>").next().unwrap_or(push))).collect()
 }
 
+/// Two kinds of events are passed over although they are of our own orders. What they tell comes with the
+/// orders' own reports; what a report has beyond that, they lack.
+#[test]
+fn what_orders_tell_themselves_is_passed_over() {
+    let Some(root) = crate::support::shared("exchanges/fixtures/jkorf/binance/Subscriptions")
+    else {
+        return;
+    };
+    let captures = [
+        (Product::UsdMargined, "UsdFutures/TradeUpdate.txt", "data", "TRADE_LITE"),
+        (Product::Spot, "Spot/Account/OcoOrder.txt", "event", "listStatus"),
+    ];
+    for (product, file, wrapper, kind) in captures {
+        let pushes = pushed(&root.join(file));
+        let push = pushes.iter().find(|push| push[wrapper]["e"] == kind).unwrap();
+        let event = &push[wrapper];
+        if kind == "TRADE_LITE" {
+            // The execution has number, price and quantity, and no fee. Booked from here, it would be
+            // known when the order's own event comes, and its fee would be in no book.
+            assert!(event["t"].is_u64() && event["L"].is_string() && event["l"].is_string());
+            assert!(event["n"].is_null() && event["N"].is_null(), "it has a fee: {event}");
+        } else {
+            // Which orders are of the list, but not how they stand.
+            let orders = event["O"].as_array().unwrap();
+            let says_more = |own: &Value| {
+                own.as_object().unwrap().keys().any(|key| !["s", "i", "c"].contains(&key.as_str()))
+            };
+            assert!(!orders.is_empty() && !orders.iter().any(says_more), "{event}");
+        }
+        let kind_of = match product {
+            Product::Spot => InstrumentKind::Spot,
+            Product::UsdMargined => InstrumentKind::LinearPerpetual,
+        };
+        let instruments: Vec<_> = ["BTCUSDT", "ETHBTC"]
+            .iter()
+            .zip(0..)
+            .map(|(symbol, id)| instrument(id, symbol, kind_of, "0.00000001", "0.00000001"))
+            .collect();
+        let setup = AccountSetup {
+            credentials: Credentials::new("k", "s"),
+            ids: ClientIds::new("tc").unwrap(),
+            clock: ClockOffset::default(),
+            entry: OrderEntry::Fastest,
+        };
+        let venue = Binance::new(product, &Environment::Production);
+        let listing = listing(&instruments, &["BTC", "USDT", "ETH", "BNB"]);
+        let account = venue.account(&listing, &setup).unwrap().pop().unwrap();
+        let mut account = Talk::new(account);
+        account.open(NOW);
+        account.out.news.clear();
+        account.frame(&push.to_string(), NOW);
+        assert_eq!(account.out.news, [], "{kind}");
+        assert_eq!(account.n_errors, 0, "{kind} is known: {:?}", account.errors);
+    }
+}
+
 #[test]
 fn pushes_of_a_second_client_are_understood() {
     let Some(root) = crate::support::shared("exchanges/fixtures/jkorf/binance/Subscriptions")
