@@ -83,17 +83,20 @@ impl Asking {
         Self { talk: Talk::new(connection), next: 0 }
     }
 
-    /// Asks over REST and answers all of its calls with one body.
+    /// Asks over REST and answers all of its calls with one body. What is asked for because of the
+    /// answers, such as an earlier page, is answered with nothing.
     fn ask(&mut self, request: Request, body: &Value) -> Answer {
         self.next += 1;
         let tagged = Tagged { id: RequestId(self.next), request };
         self.talk.connection.protocol.encode(&tagged, NOW, &mut self.talk.out).unwrap();
-        let calls = std::mem::take(&mut self.talk.out.calls);
-        for call in calls {
+        let empty = Value::Array(Vec::new());
+        for call in std::mem::take(&mut self.talk.out.calls) {
             let is_first = !call.url.contains("lgo");
-            let empty = Value::Array(Vec::new());
             let body = if is_first { body } else { &empty };
             self.talk.answer(&call, 200, &body.to_string(), NOW);
+        }
+        while let Some(call) = self.talk.calls.pop() {
+            self.talk.answer(&call, 200, &empty.to_string(), NOW);
         }
         let news = std::mem::take(&mut self.talk.out.news);
         match news.into_iter().next() {
