@@ -231,7 +231,13 @@ fn what_cannot_be_dealt_is_refused_with_a_remedy() {
 
     // What two engines left is not for one, nor for two that were dealt otherwise.
     place.configure(BY_INSTRUMENTS, &feed("50.0"), STRATEGIES);
-    place.start().kill();
+    let mut server = place.start();
+    // Killed before anything that it did is on the disk it has done nothing.
+    server.wait_until(|status| {
+        let engines = status["engines"].as_array().unwrap();
+        engines.iter().all(|own| own["journal"]["n_durable"].as_u64() > Some(50))
+    });
+    server.kill();
     place.configure("", &feed("50.0"), STRATEGIES);
     refused(&place, &["runs 1 to 2 had 2 engines dealt by instruments", "1 engine:", "--fresh"]);
     let accounts = "[[accounts]]\nname = \"a\"\n[[accounts]]\nname = \"b\"\n";
