@@ -72,7 +72,7 @@ fn each_account_has_its_own_money_limits_and_switch() {
     server.kill();
     // The next run goes on with both, and with the switch.
     let mut server = place.start();
-    let status = server.wait_until(|status| fills(status, "alpha") > before);
+    let status = server.wait_until(|status| fills(status, "alpha") > before + 8);
     assert_eq!(named(&status, "accounts", "beta")["state"], "halted");
     assert_eq!(fills(&status, "beta"), halted);
     assert_eq!(server.stop("-TERM"), Some(0));

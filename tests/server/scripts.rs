@@ -105,7 +105,7 @@ fn an_order_is_traced_and_another_script_is_tried_on_the_same_market() {
     let mut server = place.start();
     let status = server.wait_until(|status| {
         let all = status["positions"].as_array().unwrap();
-        all.first().is_some_and(|own| own["n_fills"].as_u64() > Some(3))
+        all.first().is_some_and(|own| own["n_fills"].as_u64() > Some(12))
     });
     assert_eq!(status["run"], 1);
     assert_eq!(server.stop("-TERM"), Some(0));
