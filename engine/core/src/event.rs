@@ -134,7 +134,8 @@ pub enum Command {
     Reduce(Scope),
     /// Stops the scope: cancels its orders and refuses new ones until `Resume` or `Flatten`.
     Kill(Scope),
-    /// Cancels the scope's orders and closes its positions with reduce-only market orders.
+    /// Cancels the scope's orders and closes its positions with reduce-only market orders; until it is
+    /// resumed also what orders fill before their cancels come.
     Flatten(Scope),
     /// Gives the strategy new values of some of its parameters.
     SetParams(StrategyId, Box<[(Arc<str>, Value)]>),

@@ -158,6 +158,8 @@ pub struct ScopeImage {
     pub state: TradingState,
     /// Whether its halt leaves open orders where they are.
     pub keeps_orders: bool,
+    /// Whether what its strategies hold is to be closed.
+    pub flattens: bool,
     /// Its limits.
     pub limits: RiskLimits,
     /// Its net position in each instrument.

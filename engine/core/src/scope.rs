@@ -21,6 +21,9 @@ pub struct ScopeState {
     pub state: TradingState,
     /// Whether it was halted in a way that leaves open orders where they are.
     pub keeps_orders: bool,
+    /// Whether what its strategies hold is to be closed: from a flatten on, until it trades again or is
+    /// halted.
+    pub flattens: bool,
     /// Its limits.
     pub limits: RiskLimits,
     /// Its net position in each instrument.
@@ -66,6 +69,7 @@ impl ScopeState {
             id,
             state: TradingState::Active,
             keeps_orders: false,
+            flattens: false,
             limits: RiskLimits::default(),
             positions: vec![Position::default(); n_instruments],
             exposures: vec![Exposure::default(); n_instruments],
@@ -103,6 +107,7 @@ impl ScopeState {
             id: _,
             state,
             keeps_orders,
+            flattens,
             limits,
             positions,
             exposures,
@@ -117,6 +122,7 @@ impl ScopeState {
         ScopeImage {
             state: *state,
             keeps_orders: *keeps_orders,
+            flattens: *flattens,
             limits: limits.clone(),
             positions: positions.clone(),
             exposures: exposures.clone(),
@@ -140,6 +146,7 @@ impl ScopeState {
         let ScopeImage {
             state,
             keeps_orders,
+            flattens,
             limits,
             positions,
             exposures,
@@ -170,6 +177,7 @@ impl ScopeState {
             id,
             state,
             keeps_orders,
+            flattens,
             limits,
             positions,
             exposures,
@@ -298,6 +306,7 @@ impl ScopeState {
     pub(crate) fn digest(&self, digest: &mut Digest) {
         digest.u64(self.state as u64);
         digest.u64(u64::from(self.keeps_orders));
+        digest.u64(u64::from(self.flattens));
         for position in &self.positions {
             position.digest(digest);
         }

@@ -49,10 +49,11 @@ fn write_promised(state: &State, day: i64, out: &mut String) -> std::fmt::Result
         };
         writeln!(
             out,
-            "{:?} {:?} {} {:?} {:?} {open:?} {} {today:?} {:?} {:?}",
+            "{:?} {:?} {} {} {:?} {:?} {open:?} {} {today:?} {:?} {:?}",
             scope.id,
             scope.state,
             scope.keeps_orders,
+            scope.flattens,
             scope.limits,
             scope.positions,
             scope.open_orders,

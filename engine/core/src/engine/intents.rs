@@ -87,6 +87,19 @@ impl Engine {
         now: Nanos,
         effects: &mut Effects,
     ) {
+        self.cancel_those(scope, instrument, |_| true, now, effects);
+    }
+
+    /// Sends a cancel for every working order of the scope of which `is_meant` says so and that has none
+    /// under way.
+    pub(super) fn cancel_those(
+        &mut self,
+        scope: Scope,
+        instrument: Option<InstrumentId>,
+        is_meant: impl Fn(&Order) -> bool,
+        now: Nanos,
+        effects: &mut Effects,
+    ) {
         if self.repeats {
             return;
         }
@@ -100,7 +113,7 @@ impl Engine {
             for n in 0..self.state.orders.n_working_of(id) {
                 let order = self.state.orders.working_at(id, n);
                 let (strategy, order_id) = (order.strategy, order.id);
-                if order.is_in(scope) && !order.pending.cancel {
+                if order.is_in(scope) && !order.pending.cancel && is_meant(order) {
                     self.cancel(strategy, order_id, now, effects);
                 }
             }

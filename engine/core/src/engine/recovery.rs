@@ -6,7 +6,7 @@ use crate::effect::{Notice, StateCause};
 use crate::engine::Engine;
 use crate::event::{Event, Scope};
 use crate::ids::{ClientOrderId, StrategyId};
-use crate::limits::OnHalt;
+use crate::limits::{OnHalt, TradingState};
 use crate::num::{Nanos, Price, Seq};
 use crate::order::{ExecutionReport, OrderRequest, ReportKind};
 use crate::orders::{Order, OrderState};
@@ -189,6 +189,7 @@ impl Recovery {
                 self.has_scope(*scope)?;
                 let scope = self.engine.scope_mut(*scope);
                 scope.state = *state;
+                scope.flattens &= *state == TradingState::Reducing;
                 // What a command does with open orders, the command itself has said.
                 if *cause != StateCause::Command {
                     scope.keeps_orders = scope.limits.on_halt == OnHalt::Keep;

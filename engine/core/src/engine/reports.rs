@@ -30,9 +30,18 @@ impl Engine {
                 }
                 let is_alive =
                     matches!(change, Change::Accepted | Change::Replaced | Change::Filled(_));
+                // What closes and was refused would be refused again.
+                let is_refused = matches!(change, Change::Rejected(_) | Change::Expired)
+                    && after.closes()
+                    && after.filled.is_zero();
+                let is_over = !after.is_working();
+                let may_close = (is_over || matches!(change, Change::Filled(_))) && !is_refused;
                 self.tell_owner(&after, change, now, effects);
                 if is_alive {
                     self.cancel_if_killed(after.id, now, effects);
+                }
+                if may_close {
+                    self.go_on_flattening(&after, now, effects);
                 }
             }
             Err(cause) => {

@@ -3,10 +3,11 @@
 use crate::effect::{Effects, Notice, StateCause};
 use crate::engine::Engine;
 use crate::event::{Command, Scope};
-use crate::ids::StrategyId;
+use crate::ids::{InstrumentId, StrategyId};
 use crate::limits::{OnHalt, RiskLimits, TradingState};
-use crate::num::{Nanos, Side};
+use crate::num::{Nanos, Quantity, Side};
 use crate::order::OrderSpec;
+use crate::orders::Order;
 use crate::risk::Origin;
 use crate::scope::ScopeState;
 use crate::strategy::StrategyEvent;
@@ -89,6 +90,7 @@ impl Engine {
                 continue;
             };
             scope.state = TradingState::Halted;
+            scope.flattens = false;
             scope.keeps_orders = scope.limits.on_halt == OnHalt::Keep;
             effects.notice(Notice::State { scope: scope.id, state: scope.state, cause });
             tripped = true;
@@ -143,6 +145,7 @@ impl Engine {
         if scope.state != state {
             scope.state = state;
             scope.keeps_orders &= state == TradingState::Halted;
+            scope.flattens &= state == TradingState::Reducing;
             effects.notice(Notice::State { scope: id, state, cause });
         }
     }
@@ -162,13 +165,12 @@ impl Engine {
         }
     }
 
-    /// Cancels the scope's orders, lets it only reduce, and closes what its strategies hold.
+    /// Cancels the scope's orders, lets it only reduce, and closes what its strategies hold. What they
+    /// come to hold after that, because an order filled before its cancel came, is closed as well.
     fn flatten(&mut self, scope: Scope, now: Nanos, effects: &mut Effects) {
-        self.cancel_all(scope, None, now, effects);
+        self.cancel_those(scope, None, |order| !order.closes(), now, effects);
         self.switch(scope, TradingState::Reducing, StateCause::Command, effects);
-        if self.repeats {
-            return;
-        }
+        self.scope_mut(scope).flattens = true;
         for idx in 0..self.state.strategies.len() {
             let id = super::strategy_id(idx);
             let strategy = &self.state.strategies[idx];
@@ -178,25 +180,48 @@ impl Engine {
                 Scope::Engine => true,
             };
             if concerned {
-                self.close_positions(id, now, effects);
+                for instrument in 0..self.state.instruments.len() {
+                    self.close_position(id, self.state.instruments[instrument].id, now, effects);
+                }
             }
         }
     }
 
-    fn close_positions(&mut self, id: StrategyId, now: Nanos, effects: &mut Effects) {
-        for idx in 0..self.state.instruments.len() {
-            let qty = self.state.strategies[id.index()].scope.positions[idx].qty;
-            if qty.is_zero() {
-                continue;
-            }
-            let side = if qty.0 > 0 { Side::Sell } else { Side::Buy };
-            let instrument = self.state.instruments[idx].id;
-            let spec =
-                OrderSpec { reduce_only: true, ..OrderSpec::market(instrument, side, qty.abs()) };
-            let order_id = self.state.next_order_id;
-            self.state.next_order_id = order_id.plus(1);
-            self.place(id, order_id, &spec, Origin::Flatten, now, effects);
+    /// Goes on closing what an order's owner holds, if it is to hold nothing: the order has filled, or
+    /// stood in the way and is over.
+    pub(super) fn go_on_flattening(&mut self, order: &Order, now: Nanos, effects: &mut Effects) {
+        let own = &self.state.strategies[order.strategy.index()].scope;
+        let account = &self.state.accounts[order.account.index()].scope;
+        if [own, account, &self.state.scope].iter().any(|scope| scope.flattens) {
+            self.close_position(order.strategy, order.spec.instrument, now, effects);
         }
+    }
+
+    /// Closes what a strategy holds of an instrument and no order is about to close.
+    fn close_position(
+        &mut self,
+        id: StrategyId,
+        instrument: InstrumentId,
+        now: Nanos,
+        effects: &mut Effects,
+    ) {
+        if self.repeats {
+            return;
+        }
+        let held = self.state.strategies[id.index()].scope.positions[instrument.index()].qty;
+        let closing = self.state.orders.working(instrument);
+        let closing = closing.filter(|order| order.strategy == id && order.closes());
+        let under_way: i64 = closing.map(|order| order.leaves().0 * order.spec.side.sign()).sum();
+        let rest = held.0.saturating_add(under_way);
+        if rest == 0 || rest.signum() != held.0.signum() {
+            return;
+        }
+        let side = if rest > 0 { Side::Sell } else { Side::Buy };
+        let qty = Quantity(rest.saturating_abs());
+        let spec = OrderSpec { reduce_only: true, ..OrderSpec::market(instrument, side, qty) };
+        let order_id = self.state.next_order_id;
+        self.state.next_order_id = order_id.plus(1);
+        self.place(id, order_id, &spec, Origin::Flatten, now, effects);
     }
 
     fn reset_loss_marks(&mut self, id: Scope) {

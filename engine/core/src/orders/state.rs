@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::effect::ReportRefusal;
 use crate::ids::{AccountId, ClientOrderId, StrategyId};
 use crate::num::{Nanos, Price, Quantity};
-use crate::order::{Fill, OrderSpec, RejectReason, ReportKind};
+use crate::order::{Fill, OrderKind, OrderSpec, RejectReason, ReportKind};
 
 /// Where an order stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -173,6 +173,12 @@ impl Order {
     #[must_use]
     pub const fn is_working(&self) -> bool {
         !self.state.is_terminal()
+    }
+
+    /// Returns whether it is what a flatten sends: a market order that only shrinks a position.
+    #[must_use]
+    pub const fn closes(&self) -> bool {
+        self.spec.reduce_only && matches!(self.spec.kind, OrderKind::Market)
     }
 
     /// Returns what is left to fill.

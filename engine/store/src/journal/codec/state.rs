@@ -119,6 +119,7 @@ wire_struct!(StrategyImage {
 wire_struct!(ScopeImage {
     state,
     keeps_orders,
+    flattens,
     limits,
     positions,
     exposures,
