@@ -193,11 +193,11 @@ impl Judge {
                     counts.count(Fault::Kill);
                 }
                 Command::Resume(scope) => {
-                    *self.killed.of(*scope) = false;
+                    self.loosened(*scope);
                     counts.count(Fault::Resume);
                 }
                 Command::Flatten(scope) => {
-                    *self.killed.of(*scope) = false;
+                    self.loosened(*scope);
                     counts.count(Fault::Flatten);
                 }
                 Command::Reduce(_) => counts.count(Fault::Pause),
@@ -210,6 +210,13 @@ impl Judge {
         if let Event::Command(Command::Stop(id)) = event {
             self.running[id.index()] = false;
         }
+    }
+
+    /// A kill is over: what left in this cycle may have left after that, even if the scope has been
+    /// halted anew since.
+    const fn loosened(&mut self, scope: Scope) {
+        *self.killed.of(scope) = false;
+        *self.killed_before.of(scope) = false;
     }
 
     /// Takes a request that risk has approved.
