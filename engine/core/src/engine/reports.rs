@@ -36,12 +36,13 @@ impl Engine {
                     && after.filled.is_zero();
                 let is_over = !after.is_working();
                 let may_close = (is_over || matches!(change, Change::Filled(_))) && !is_refused;
+                // Before the owner is called: numbers of orders that follow its call are its own.
+                if may_close {
+                    self.go_on_flattening(&after, now, effects);
+                }
                 self.tell_owner(&after, change, now, effects);
                 if is_alive {
                     self.cancel_if_killed(after.id, now, effects);
-                }
-                if may_close {
-                    self.go_on_flattening(&after, now, effects);
                 }
             }
             Err(cause) => {
