@@ -161,6 +161,8 @@ fn table(
         });
     }
     text.push_str(&match bound(summary) {
+        // Of so few worlds there is nothing to say.
+        Some(bound) if bound >= 1.0 => "nothing broken\n".to_owned(),
         Some(bound) => format!(
             "nothing broken: fewer than {:.2} % of such worlds break anything, with 95 % certainty \
              (3/N)\n",
