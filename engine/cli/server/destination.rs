@@ -4,7 +4,6 @@
 //! for real; and orders that work at a venue are not over because the next run is on paper.
 
 use serde::Deserialize;
-use serde_json::json;
 use tercel_runtime::Recovered;
 
 use crate::exit::{Outcome, input};
@@ -59,9 +58,7 @@ fn text(mode: Mode, venue: VenueName, environment: EnvironmentName) -> String {
     match mode {
         Mode::Paper => "on paper".to_owned(),
         Mode::Testnet | Mode::Live => {
-            let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-            let [venue, environment] = [json!(venue), json!(environment)].map(word);
-            format!("{} at {venue} ({environment})", mode.as_str())
+            format!("{} at {} ({})", mode.as_str(), venue.as_str(), environment.as_str())
         }
     }
 }

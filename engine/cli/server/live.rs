@@ -89,7 +89,7 @@ fn limits_text(file: &ServerFile) -> String {
     use std::fmt::Write;
     let mut text = format!(
         "trading for real money on {} ({})\n",
-        serde_json::json!(file.config.exchange.name).as_str().unwrap_or_default(),
+        file.config.exchange.name.as_str(),
         file.config.exchange.symbols.join(", ")
     );
     let limits = &file.config.limits;

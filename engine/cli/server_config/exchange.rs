@@ -60,6 +60,16 @@ pub(crate) enum VenueName {
     BinanceUsdm,
 }
 
+impl VenueName {
+    /// Returns the word that the configuration has for it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Binance => "binance",
+            Self::BinanceUsdm => "binance_usdm",
+        }
+    }
+}
+
 /// Installations of a venue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,6 +83,18 @@ pub(crate) enum EnvironmentName {
     Demo,
     /// Addresses given one by one.
     Custom,
+}
+
+impl EnvironmentName {
+    /// Returns the word that the configuration has for it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Testnet => "testnet",
+            Self::Demo => "demo",
+            Self::Custom => "custom",
+        }
+    }
 }
 
 /// Kinds of market data.
