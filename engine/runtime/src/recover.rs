@@ -219,6 +219,7 @@ impl Recovered {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Duration;
 
     use tercel_core::{
@@ -230,6 +231,17 @@ mod tests {
 
     use super::*;
 
+    /// A journal that has just begun, and an engine with the puppet that it calls.
+    fn begun(path: &Path) -> (Journal, Strings, Engine) {
+        let begin =
+            RunStart { run: 1, at: Nanos(0), config: String::new(), version: "0".to_owned() };
+        let journal = Journal::create(path, begin, JournalOptions::default()).unwrap();
+        let puppet = Strings::default();
+        let config = engine_config(vec![linear(0)]);
+        let engine = Engine::new(&config, vec![puppet.puppet()]).unwrap();
+        (journal, puppet, engine)
+    }
+
     /// A run that was stopped in order, and had its last snapshot after everything else, was taken to
     /// have ended in 1970. The next run's replayed feed then began anew instead of going on, and the
     /// account traded the same market twice.
@@ -237,12 +249,7 @@ mod tests {
     fn a_run_that_ended_in_order_tells_when() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.redb");
-        let begin =
-            RunStart { run: 1, at: Nanos(0), config: String::new(), version: "0".to_owned() };
-        let mut journal = Journal::create(&path, begin, JournalOptions::default()).unwrap();
-        let puppet = Strings::default();
-        let mut engine =
-            Engine::new(&engine_config(vec![linear(0)]), vec![puppet.puppet()]).unwrap();
+        let (mut journal, _, mut engine) = begun(&path);
         let mut effects = Engine::effects();
         let (seq, now) = (Seq(1), Nanos(77));
         let event = Event::Command(Command::Kill(Scope::Engine));
@@ -256,6 +263,7 @@ mod tests {
         let recovered = recover(&JournalReader::open(&path).unwrap()).unwrap();
         assert_eq!((recovered.last_now, recovered.last_seq), (now, seq));
     }
+
     /// A run that was cut off after its journal had failed and worked again, but before its state was
     /// recorded anew, could not be recovered from: what followed was about orders of which the journal knew
     /// nothing. Where it could be, its engine traded again although nobody had resumed it.
@@ -263,12 +271,7 @@ mod tests {
     fn a_hole_that_no_snapshot_closes_leaves_the_engine_halted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.redb");
-        let begin =
-            RunStart { run: 1, at: Nanos(0), config: String::new(), version: "0".to_owned() };
-        let mut journal = Journal::create(&path, begin, JournalOptions::default()).unwrap();
-        let puppet = Strings::default();
-        let mut engine =
-            Engine::new(&engine_config(vec![linear(0)]), vec![puppet.puppet()]).unwrap();
+        let (mut journal, puppet, mut engine) = begun(&path);
         let (state_hash, n_before) = (engine.state_hash(), journal.n_records());
         let bytes = state::encode(engine.state());
         let (seq, now) = (Seq(0), Nanos(1));
