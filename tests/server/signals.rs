@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rig::{Place, TRADER, journal};
 
@@ -35,16 +35,18 @@ remembered_before = false
 function on_init() remembered_before = recall("bought") == true end
 "#;
 
+/// Whether anything is held.
+fn holds(status: &Value) -> bool {
+    let positions = status["positions"].as_array().into_iter().flatten();
+    let mut quantities = positions.filter_map(|own| own["quantity"].as_str());
+    quantities.any(|text| text.contains(|c| ('1'..='9').contains(&c)))
+}
+
 /// The simulated venue of a new process held nothing, whatever the account did: it refused to reduce
 /// a position that was carried over, so a strategy could not close it.
 #[test]
 fn a_position_that_is_carried_over_can_be_reduced() {
     let place = Place::new(CLOSER, "20.0");
-    let holds = |status: &serde_json::Value| {
-        let position = status["positions"].as_array().and_then(|all| all.first());
-        let quantity = position.and_then(|own| own["quantity"].as_str());
-        quantity.is_some_and(|text| text.contains(|c| ('1'..='9').contains(&c)))
-    };
     let mut server = place.start();
     server.wait_until(holds);
     assert_eq!(server.stop("-TERM"), Some(0));
@@ -130,9 +132,9 @@ fn commands_reach_the_engine_and_its_answers_the_user() {
     assert!(place.tercel(&["ctl", "pause", "strategy:trader"]).status.success());
     server.wait_until(|status| status["strategies"][0]["state"] == "reducing");
     assert!(place.tercel(&["ctl", "resume", "strategy:trader"]).status.success());
-    server.wait_until(|status| status["n_open_orders"].as_u64() > Some(0));
+    server.wait_until(holds);
     assert!(place.tercel(&["ctl", "flatten"]).status.success());
-    server.wait_until(|status| status["positions"][0]["quantity"] == "0");
+    server.wait_until(|status| !holds(status));
     let refused = place.tercel(&["ctl", "kill", "strategy:nobody"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("trader"), "it says who there is");
@@ -141,9 +143,9 @@ fn commands_reach_the_engine_and_its_answers_the_user() {
         assert!(own[what].is_array() && own.as_object().unwrap().len() == 1, "{own}");
     }
     let paused = place.json(&["ctl", "pause", "--json"]);
-    assert_eq!(paused, serde_json::json!({ "done": null }));
+    assert_eq!(paused, json!({ "done": null }));
     let set = place.json(&["ctl", "set", "quantity=0.02", "--json"]);
-    assert_eq!(set, serde_json::json!({ "done": "trader: quantity = 0.02" }));
+    assert_eq!(set, json!({ "done": "trader: quantity = 0.02" }));
     assert!(place.tercel(&["ctl", "stop"]).status.success());
     assert_eq!(server.stop("-0"), Some(0));
     // Nothing is changed by it, with or without --dry-run.
