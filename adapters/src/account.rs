@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 
-use tercel_core::{Event, Nanos, OrderRequest};
+use tercel_core::{AccountId, Event, Nanos, OrderRequest};
 use tercel_crash::{Point, point};
 
 use crate::error::{ErrorKind, VenueError};
@@ -88,6 +88,12 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
     pub fn following_time(mut self, venue: Arc<dyn Venue>, meter: OffsetMeter) -> Self {
         self.time = Some(TimeKeeper { venue, meter, n_asked: 0 });
         self
+    }
+
+    /// Returns whose driver it is.
+    #[must_use]
+    pub const fn account(&self) -> AccountId {
+        self.gateway.account()
     }
 
     /// Returns the gateway.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::client_id::ClientIds;
 use crate::clock::ClockOffset;
@@ -23,6 +23,12 @@ impl Credentials {
     #[must_use]
     pub fn new(key: impl Into<String>, secret: impl Into<String>) -> Self {
         Self { key: key.into().into(), secret: secret.into().into(), passphrase: None }
+    }
+
+    /// Returns whether both are of one key, whatever their secrets.
+    #[must_use]
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.key.expose_secret() == other.key.expose_secret()
     }
 }
 

@@ -7,6 +7,7 @@
 //! same code runs behind a busy-polled socket, behind tokio, and in a test with a virtual clock.
 
 mod account;
+mod accounts;
 pub mod binance;
 mod book_sync;
 mod capabilities;
@@ -31,6 +32,7 @@ mod symbols;
 mod venue;
 
 pub use account::AccountDriver;
+pub use accounts::Accounts;
 pub use book_sync::{BookSync, Change, Increment, SequenceRule, SnapshotAt, Step};
 pub use capabilities::{Capabilities, Support};
 pub use client_id::{ClientIds, OrderKey};

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "../exchange/account.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod account;
 mod audit;
 #[path = "../exchange/mod.rs"]

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -22,11 +23,15 @@ pub(crate) fn place_at(exchange: &Exchange, script: &str, reconcile_every_s: u32
          file = \"log/tercel.log\"\n[[strategy]]\nscript = \"trader.luau\"\n"
     );
     std::fs::write(place.path("tercel.toml"), config).unwrap();
-    let key = place.path("venue.key");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(key).unwrap();
-    write!(file, "key = {KEY}\nsecret = {SECRET}\n").unwrap();
+    key_file(&place, "venue.key", KEY, SECRET);
     place
+}
+
+/// Writes a key where only its owner may read it.
+pub(crate) fn key_file(place: &Place, name: &str, key: &str, secret: &str) {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(place.path(name)).unwrap();
+    write!(file, "key = {key}\nsecret = {secret}\n").unwrap();
 }
 
 impl Exchange {
@@ -36,9 +41,14 @@ impl Exchange {
     }
 }
 
-/// What a server's status says it holds.
+/// What a server's status says that its first account holds.
 pub(crate) fn held(status: &Value, asset: &str) -> Option<Decimal> {
-    let balances = status["accounts"][0]["balances"].as_array()?;
+    held_by(status, 0, asset)
+}
+
+/// What a server's status says that its nth account holds.
+pub(crate) fn held_by(status: &Value, n: usize, asset: &str) -> Option<Decimal> {
+    let balances = status["accounts"][n]["balances"].as_array()?;
     let own = balances.iter().find(|own| own["asset"] == asset)?;
     own["total"].as_str()?.parse().ok()
 }
@@ -49,4 +59,23 @@ pub(crate) fn books_hold(books: &Value, asset: &str) -> Decimal {
         books["balances"][asset][name].as_str().unwrap_or("0").parse().unwrap()
     };
     part("free") + part("locked")
+}
+
+/// Which files below the folder, those of keys apart, hold a text.
+pub(crate) fn files_with(folder: &Path, text: &str) -> Vec<String> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() && path.extension().is_none_or(|own| own != "key") {
+                let bytes = std::fs::read(&path).unwrap();
+                if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                    found.push(path.display().to_string());
+                }
+            }
+        }
+    }
+    found
 }

@@ -84,7 +84,12 @@ impl Exchange {
 
     /// What the exchange knows of the spot account.
     pub(crate) fn books(&self) -> Value {
-        self.get("/control/books")["spot"]["accounts"][KEY].take()
+        self.books_of(KEY)
+    }
+
+    /// What the exchange knows of the spot account with this key.
+    pub(crate) fn books_of(&self, key: &str) -> Value {
+        self.get("/control/books")["spot"]["accounts"][key].take()
     }
 
     /// The arguments that name its installation.

@@ -229,7 +229,7 @@ impl Gateway {
             strategy,
         });
         for fill in self.foreign.fills.take(instrument, venue_order_id) {
-            self.trades.remove(instrument, fill.trade_id);
+            self.trades.remove(instrument, fill.side, fill.trade_id);
             self.on_fill(&fill, now, out);
         }
         for fill in self.strangers.take(instrument, venue_order_id) {

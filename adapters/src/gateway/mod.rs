@@ -191,15 +191,17 @@ impl Gateway {
         gateway.ledger = Ledger::new(holdings, positions);
         // Executions that the engine has counted: asked for again, they are nothing new.
         let orders = state.image().orders;
+        let all = orders.working.iter().flatten().chain(&orders.ended);
+        let mut orders = all.filter(|known| known.order.account == account).peekable();
         gateway.is_first = own.balances.iter().all(|balance| balance.total == Notional::ZERO)
             && own.scope.positions.iter().all(|position| position.qty.is_zero())
-            && orders.working.iter().all(Vec::is_empty)
-            && orders.ended.is_empty();
-        for known in orders.working.iter().flatten().chain(&orders.ended) {
+            && orders.peek().is_none();
+        for known in orders {
+            let spec = &known.order.spec;
             for trade_id in &known.trade_ids {
-                gateway.trades.insert(known.order.spec.instrument, *trade_id);
+                gateway.trades.insert(spec.instrument, spec.side, *trade_id);
             }
-            if known.order.account == account && known.order.id.adopted_number().is_some() {
+            if known.order.id.adopted_number().is_some() {
                 gateway.foreign.recall(&known.order);
                 if !known.order.is_working() {
                     gateway.ended.insert(known.order.id, now);
@@ -210,6 +212,12 @@ impl Gateway {
             gateway.take_over(order, now);
         }
         gateway
+    }
+
+    /// Returns whose gateway it is.
+    #[must_use]
+    pub const fn account(&self) -> AccountId {
+        self.account
     }
 
     /// Returns whether the account's stream is up.

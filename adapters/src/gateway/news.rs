@@ -100,7 +100,7 @@ impl Gateway {
     }
 
     pub(super) fn on_fill(&mut self, fill: &FillNews, now: Nanos, out: &mut GatewayOut) {
-        if self.trades.contains(fill.instrument, fill.trade_id) {
+        if self.trades.contains(fill.instrument, fill.side, fill.trade_id) {
             return;
         }
         let key = self.key_of_fill(fill);
@@ -134,7 +134,7 @@ impl Gateway {
             // Before the account was taken over: in its holdings already.
             return;
         }
-        if !self.trades.insert(fill.instrument, fill.trade_id) {
+        if !self.trades.insert(fill.instrument, fill.side, fill.trade_id) {
             return;
         }
         let adopted = key.and_then(|key| self.orders.get(&key.id)?.adopted);

@@ -2,30 +2,35 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use tercel_core::InstrumentId;
+use tercel_core::{InstrumentId, Side};
 
 /// Executions that are remembered. Venues repeat the last minutes after a reconnect; a query reaches
 /// back as far as [`super::GatewayOptions::fill_overlap_ns`].
 const MAX: usize = 262_144;
 
+/// An execution of ours: where two orders of the account have met, there are two under one number, one a
+/// side.
+type Own = (InstrumentId, Side, u64);
+
 #[derive(Debug, Default)]
 pub(super) struct Trades {
-    known: BTreeSet<(InstrumentId, u64)>,
-    order: VecDeque<(InstrumentId, u64)>,
+    known: BTreeSet<Own>,
+    order: VecDeque<Own>,
 }
 
 impl Trades {
     /// Returns whether an execution was counted.
-    pub(super) fn contains(&self, instrument: InstrumentId, trade_id: u64) -> bool {
-        self.known.contains(&(instrument, trade_id))
+    pub(super) fn contains(&self, instrument: InstrumentId, side: Side, trade_id: u64) -> bool {
+        self.known.contains(&(instrument, side, trade_id))
     }
 
     /// Notes an execution; returns whether it is new.
-    pub(super) fn insert(&mut self, instrument: InstrumentId, trade_id: u64) -> bool {
-        if !self.known.insert((instrument, trade_id)) {
+    pub(super) fn insert(&mut self, instrument: InstrumentId, side: Side, trade_id: u64) -> bool {
+        let own = (instrument, side, trade_id);
+        if !self.known.insert(own) {
             return false;
         }
-        self.order.push_back((instrument, trade_id));
+        self.order.push_back(own);
         if self.order.len() > MAX
             && let Some(oldest) = self.order.pop_front()
         {
@@ -35,9 +40,10 @@ impl Trades {
     }
 
     /// Forgets an execution, which is then new again.
-    pub(super) fn remove(&mut self, instrument: InstrumentId, trade_id: u64) {
-        if self.known.remove(&(instrument, trade_id)) {
-            self.order.retain(|known| *known != (instrument, trade_id));
+    pub(super) fn remove(&mut self, instrument: InstrumentId, side: Side, trade_id: u64) {
+        let own = (instrument, side, trade_id);
+        if self.known.remove(&own) {
+            self.order.retain(|known| *known != own);
         }
     }
 }

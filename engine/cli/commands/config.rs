@@ -136,28 +136,45 @@ fn unit(file: &ServerFile, path: &Path, exe: &Path, user: &str) -> Outcome<Strin
         .replace("{user}", user))
 }
 
-/// Returns the lines that hand over the key that orders need, where systemd has to.
+/// Returns the lines that hand over the keys that orders need, where systemd has to.
 fn credentials(file: &ServerFile, path: &Path) -> Outcome<String> {
-    let section = &file.config.exchange;
-    if file.config.run.mode == Mode::Paper {
+    let config = &file.config;
+    if config.run.mode == Mode::Paper {
         return Ok(String::new());
     }
-    let name = &section.credentials_name;
+    let accounts = config.all_accounts();
     let beside = |ending: &str| quoted(&path.with_extension(ending));
-    Ok(match section.credentials {
-        CredentialsFrom::File => String::new(),
-        CredentialsFrom::Env => format!(
-            "# {name}_KEY=... and {name}_SECRET=..., in a file of mode 0600 that belongs to root.\n\
-             EnvironmentFile={}\n",
+    let (mut variables, mut handed_over) = (Vec::new(), String::new());
+    for account in &accounts {
+        let place = account.key_place(&config.exchange);
+        let name = &place.name;
+        match place.from {
+            CredentialsFrom::File => {}
+            CredentialsFrom::Env => variables.push(format!("{name}_KEY=... and {name}_SECRET=...")),
+            CredentialsFrom::Systemd => {
+                // The only one has the configuration's name, one of several its own.
+                let ending = match accounts.len() {
+                    1 => "key".to_owned(),
+                    _ => format!("{}.key", account.name),
+                };
+                handed_over += &format!("LoadCredential={name}:{}\n", beside(&ending)?);
+            }
+        }
+    }
+    let mut lines = String::new();
+    if !variables.is_empty() {
+        lines += &format!(
+            "# {}, in a file of mode 0600 that belongs to root.\nEnvironmentFile={}\n",
+            variables.join(", "),
             beside("env")?
-        ),
-        CredentialsFrom::Systemd => format!(
-            "# Lines key = ... and secret = ..., in a file of mode 0600 that belongs to root. Encrypted:\n\
-             # `systemd-creds encrypt`, and LoadCredentialEncrypted= here.\n\
-             LoadCredential={name}:{}\n",
-            beside("key")?
-        ),
-    })
+        );
+    }
+    if !handed_over.is_empty() {
+        lines += "# Lines key = ... and secret = ..., in a file of mode 0600 that belongs to root. Encrypted:\n\
+                  # `systemd-creds encrypt`, and LoadCredentialEncrypted= here.\n";
+        lines += &handed_over;
+    }
+    Ok(lines)
 }
 
 /// Writes a path as a word of a unit.

@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Passphrase, for venues that have one.
     #[arg(long, default_value = "demo")]
     passphrase: String,
+    /// Key and secret of another client, who begins with the same balances; may be given several times.
+    #[arg(long, value_name = "KEY:SECRET")]
+    client: Vec<String>,
     /// Ed25519 public key (PEM) of a second API key `KEY-ed25519` of the same client.
     #[arg(long, value_name = "FILE")]
     ed25519: Option<PathBuf>,
@@ -117,6 +120,17 @@ fn read_setup(args: &Args) -> Outcome<Setup> {
             input(format!("--ed25519 {}: no Ed25519 public key in PEM", path.display()))
         })?;
         setup.more_keys.push((format!("{}-ed25519", args.key), credential));
+    }
+    for text in &args.client {
+        let parts =
+            text.split_once(':').filter(|(key, secret)| !key.is_empty() && !secret.is_empty());
+        // The text itself is not shown: half of it is a secret.
+        let (key, secret) = parts
+            .ok_or_else(|| input("--client: must be a key and its secret with a colon between"))?;
+        if key == args.key || setup.others.iter().any(|(other, _)| other == key) {
+            return Err(input("--client: two clients have the same key; give each its own"));
+        }
+        setup.others.push((key.to_owned(), Credential::Hmac(secret.to_owned())));
     }
     setup.markets = match args.market.as_str() {
         "seeded" => Markets::Seeded,

@@ -9,19 +9,22 @@ use std::sync::Arc;
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use tercel_adapters::Listing;
-use tercel_core::{Nanos, VenueId};
+use tercel_core::{AccountId, Nanos, VenueId};
+use tercel_runtime::Recovered;
 use tercel_store::runs::RunCatalog;
 
-use self::compare::{Difference, compare};
+use self::compare::{Difference, Ours, compare};
 use crate::commands::{print, print_json};
 use crate::control_api::{Comparison, Request};
 use crate::control_client::Client;
 use crate::exit::{Answer, Blame, Outcome, input};
+use crate::report::exact_moment;
+use crate::server::keys;
 use crate::server::predecessors::{check_instruments, predecessors};
 use crate::server_config::ServerFile;
 use crate::server_config::feed::FeedKind;
 use crate::server_config::sections::Mode;
-use crate::venue::{Asker, VenueAccess, account_setup, credentials};
+use crate::venue::{Asker, VenueAccess, account_setup};
 
 /// Compare a venue's books with ours: open orders, executions, balances, positions.
 ///
@@ -91,36 +94,92 @@ fn by_hand(args: &Args, file: &ServerFile) -> Outcome {
             config.run.data.display()
         )));
     };
-    let recovered = before.only("there is no account at a venue to compare with")?;
-    let key = credentials(&config.exchange)?;
+    let keys = keys(file)?;
     let access = Arc::new(VenueAccess::open(&config.exchange)?);
     access.measure_clock()?;
     let (instruments, assets) = access.listing(&config.exchange.symbols)?;
-    check_instruments(&recovered, &instruments)?;
-    let (run, ended_at) = (recovered.run, recovered.last_now);
-    let state = recovered.recovery.finish(ended_at.max(Nanos(0)));
     let listing = Listing::new(VenueId(0), &instruments, &assets);
-    let setup = account_setup(&config.exchange, key, &access)?;
-    let mut asker = Asker::new(access, &listing, &setup)?;
-    let differences = compare(&mut asker, &state, &instruments, &assets, ended_at)?;
-    let is_equal = differences.is_empty();
+    let mut compared = Vec::new();
+    for recovered in before.runs {
+        check_instruments(&recovered, &instruments)?;
+        check_accounts(&recovered, file)?;
+        let (run, ended_at) = (recovered.run, recovered.last_now);
+        let state = recovered.recovery.finish(ended_at.max(Nanos(0)));
+        let is_traded = |id: AccountId| state.strategies.iter().any(|own| own.account == id);
+        for (account, key) in keys.iter().filter(|(id, _)| is_traded(*id)) {
+            let setup = account_setup(&config.exchange, key.clone(), &access)?;
+            let mut asker = Asker::new(Arc::clone(&access), &listing, &setup)?;
+            let name = state.accounts[account.index()].name.clone();
+            let ours = Ours {
+                state: &state,
+                account: *account,
+                instruments: &instruments,
+                assets: &assets,
+                ended_at,
+            };
+            let differences = compare(&mut asker, &ours)?;
+            compared.push(Compared { run, name, ended_at, differences });
+        }
+    }
+    show(args, &compared)?;
+    let is_equal = compared.iter().all(|own| own.differences.is_empty());
+    Ok(if is_equal { Answer::Good } else { Answer::Negative })
+}
+
+/// What came of one account.
+struct Compared {
+    run: u32,
+    name: String,
+    /// The time up to which the run's journal goes.
+    ended_at: Nanos,
+    differences: Vec<Difference>,
+}
+
+fn show(args: &Args, compared: &[Compared]) -> Outcome<()> {
     if args.json {
-        let list: Vec<Value> = differences.iter().map(Difference::to_json).collect();
-        print_json(&json!({
+        let accounts = compared.iter().map(|own| {
+            let list: Vec<Value> = own.differences.iter().map(Difference::to_json).collect();
+            json!({
+                "account": own.name,
+                "run": own.run,
+                "as_of_ns": own.ended_at.0,
+                "equal": own.differences.is_empty(),
+                "differences": list,
+            })
+        });
+        return print_json(&json!({
             "by": "journal",
-            "run": run,
-            "as_of_ns": ended_at.0,
-            "equal": is_equal,
-            "differences": list,
-        }))?;
-    } else {
-        let at = crate::report::exact_moment(ended_at);
-        let mut text = format!("run {run} as of {at} against the venue:\n");
-        text.extend(differences.iter().map(Difference::to_text));
-        if is_equal {
+            "equal": compared.iter().all(|own| own.differences.is_empty()),
+            "accounts": accounts.collect::<Vec<_>>(),
+        }));
+    }
+    let mut text = String::new();
+    for own in compared {
+        let at = exact_moment(own.ended_at);
+        text += &match compared.len() {
+            1 => format!("run {} as of {at} against the venue:\n", own.run),
+            _ => format!("run {}, account {}, as of {at} against the venue:\n", own.run, own.name),
+        };
+        text.extend(own.differences.iter().map(Difference::to_text));
+        if own.differences.is_empty() {
             text += "equal\n";
         }
-        print(&text)?;
     }
-    Ok(if is_equal { Answer::Good } else { Answer::Negative })
+    print(&text)
+}
+
+/// Refuses a state of other accounts, whose books are not those of these keys.
+fn check_accounts(recovered: &Recovered, file: &ServerFile) -> Outcome<()> {
+    let then: Vec<_> =
+        recovered.recovery.state().accounts.iter().map(|own| own.name.clone()).collect();
+    let now: Vec<_> = file.config.all_accounts().into_iter().map(|own| own.name).collect();
+    if then == now {
+        return Ok(());
+    }
+    Err(input(format!(
+        "run {} had the accounts {}, the configuration has {}: give the configuration that it ran with",
+        recovered.run,
+        then.join(", "),
+        now.join(", ")
+    )))
 }

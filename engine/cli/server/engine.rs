@@ -64,7 +64,11 @@ pub(super) fn start(
         let index = start.shard.index;
         let versions = versions(setup, &start.shard);
         slots.extend(slots_of(file, setup, &start.shard, &versions));
-        engines.push(EngineOf { run: start.folder.number, traded: start.shard.traded() });
+        engines.push(EngineOf {
+            run: start.folder.number,
+            traded: start.shard.traded(),
+            at_venue: start.exchange.iter().flat_map(Exchange::accounts_there).collect(),
+        });
         let own_file = file.of_engine(index);
         let body = Body {
             recorder: recorder(&own_file, setup, &start.folder)?,
@@ -231,7 +235,7 @@ pub(super) struct Body {
     pub(super) file: ServerFile,
     pub(super) instruments: Vec<Instrument>,
     pub(super) assets: Vec<String>,
-    /// The venue, where market data comes from one, and the key of its account, where orders go there.
+    /// The venue, where market data comes from one, and the keys of the accounts whose orders go there.
     pub(super) exchange: Option<Exchange>,
     venue: SimVenue,
     /// The instruments whose market is followed.

@@ -1,4 +1,4 @@
-//! A real venue: its market as the source, its account as the port.
+//! A real venue: its market as the source, its accounts as the port.
 
 use std::sync::Arc;
 
@@ -6,13 +6,14 @@ use tercel_adapters::net::{
     BusySocket, Link, MarketDriver, OffsetMeter, RestClient, ResyncHandle, TokioSocket, Transport,
 };
 use tercel_adapters::{
-    AccountDriver, AccountSetup, Credentials, DifferencePolicy, ForeignPolicy, Gateway,
-    GatewayNotice, GatewayOptions, Listing, OrphanPolicy, Topic,
+    AccountDriver, AccountSetup, Accounts, Credentials, DifferencePolicy, ForeignPolicy, Gateway,
+    GatewayOptions, Listing, OrphanPolicy, Topic,
 };
-use tercel_core::{AccountId, AssetId, InstrumentId, Nanos, State, StrategyId, VenueId};
+use tercel_core::{AccountId, InstrumentId, Nanos, State, StrategyId, VenueId};
 use tercel_runtime::live::{AccountThread, LivePort, LiveSource, SharedFeed, WithResyncs};
-use tercel_runtime::{Control, Ending, Feed, FeedOptions, MarketSource, Overflow, UtcClock};
+use tercel_runtime::{Control, Ending, Feed, FeedOptions, MarketSource, Overflow, Shard, UtcClock};
 
+use super::account_words::teller;
 use super::begin::Setup;
 use super::engine::Body;
 use super::now;
@@ -22,51 +23,75 @@ use crate::server_config::exchange::{ExchangeSection, ForeignOrders, OnDifferenc
 use crate::server_config::sections::{Mode, Profile};
 use crate::venue::{VenueAccess, account_setup, credentials, link_options, seed, topics};
 
-/// A venue that is followed, and the account on it that is traded.
+/// A venue that is followed, and the accounts on it that are traded.
 pub(super) struct Exchange {
     access: Arc<VenueAccess>,
     listing: Listing,
     topics: Vec<Topic>,
-    account: Option<AccountSetup>,
+    /// None on paper.
+    accounts: Vec<(AccountId, AccountSetup)>,
     foreign: ForeignPolicy,
 }
 
-/// Reads the key that orders need; none on paper.
-pub(super) fn key(file: &ServerFile) -> Outcome<Option<Credentials>> {
-    match file.config.run.mode {
-        Mode::Paper => Ok(None),
-        Mode::Testnet | Mode::Live => credentials(&file.config.exchange).map(Some),
+/// The keys that orders need, by their accounts.
+pub(crate) type Keys = Vec<(AccountId, Credentials)>;
+
+/// Reads the keys that orders need; none on paper. Refuses one key for two accounts.
+pub(crate) fn keys(file: &ServerFile) -> Outcome<Keys> {
+    let mut keys = Keys::new();
+    if file.config.run.mode == Mode::Paper {
+        return Ok(keys);
     }
+    let accounts = file.config.all_accounts();
+    for (id, account) in (0..).map(AccountId).zip(&accounts) {
+        let key = credentials(&account.key_place(&file.config.exchange))?;
+        if let Some((other, _)) = keys.iter().find(|(_, other)| other.is_same_key(&key)) {
+            return Err(input(format!(
+                "the accounts \"{}\" and \"{}\" have the same key: both would trade one account at the \
+                 venue; give each its own",
+                accounts[other.index()].name,
+                account.name
+            )));
+        }
+        keys.push((id, key));
+    }
+    Ok(keys)
 }
 
-/// Brings together what a venue needs, for an engine that follows these instruments. For real money, shows
-/// the limits first.
+/// Brings together what a venue needs, for an engine that follows these instruments and trades the accounts
+/// of its strategies.
 pub(super) fn prepare(
     file: &ServerFile,
     setup: &Setup,
+    shard: &Shard,
     followed: &[InstrumentId],
-    key: Option<Credentials>,
+    keys: &Keys,
 ) -> Outcome<Option<Exchange>> {
     let Some(access) = &setup.access else { return Ok(None) };
     let section = &file.config.exchange;
-    let foreign = foreign_policy(section, setup)?;
-    let account = key.map(|key| account_setup(section, key, access)).transpose()?;
-    if file.config.run.mode == Mode::Live {
-        eprint!("{}", limits_text(file));
-    }
+    let foreign = foreign_policy(section, setup, shard)?;
+    let is_traded = |id: AccountId| shard.config.strategies.iter().any(|own| own.account == id);
+    let traded = keys.iter().filter(|(id, _)| is_traded(*id));
+    let accounts = traded
+        .map(|(id, key)| Ok((*id, account_setup(section, key.clone(), access)?)))
+        .collect::<Outcome<_>>()?;
     let is_followed = |own: &&tercel_core::Instrument| followed.contains(&own.id);
     let instruments: Vec<_> = setup.instruments.iter().filter(is_followed).cloned().collect();
     Ok(Some(Exchange {
         access: Arc::clone(access),
         listing: Listing::new(VenueId(0), &setup.instruments, &setup.assets),
         topics: topics(section, &instruments),
-        account,
+        accounts,
         foreign,
     }))
 }
 
 /// Returns what is done about orders of other origin; refuses an owner that is not there.
-fn foreign_policy(section: &ExchangeSection, setup: &Setup) -> Outcome<ForeignPolicy> {
+fn foreign_policy(
+    section: &ExchangeSection,
+    setup: &Setup,
+    shard: &Shard,
+) -> Outcome<ForeignPolicy> {
     if section.foreign_orders == ForeignOrders::Leave {
         return Ok(ForeignPolicy::Leave);
     }
@@ -81,11 +106,14 @@ fn foreign_policy(section: &ExchangeSection, setup: &Setup) -> Outcome<ForeignPo
             known.join(", ")
         )));
     };
-    Ok(ForeignPolicy::Adopt { strategy: Some(id) })
+    // The engine numbers its own strategies; on another one its accounts have others.
+    let place = shard.strategies.iter().position(|whole| *whole == id);
+    let strategy = place.and_then(|place| u16::try_from(place).ok()).map(StrategyId);
+    Ok(ForeignPolicy::Adopt { strategy })
 }
 
 /// Says what trading for real money is bounded by.
-fn limits_text(file: &ServerFile) -> String {
+pub(super) fn limits_text(file: &ServerFile) -> String {
     use std::fmt::Write;
     let mut text = format!(
         "trading for real money on {} ({})\n",
@@ -93,11 +121,14 @@ fn limits_text(file: &ServerFile) -> String {
         file.config.exchange.symbols.join(", ")
     );
     let limits = &file.config.limits;
-    for (scope, own) in [
-        ("each strategy", &limits.strategy),
-        ("the account", &limits.account),
-        ("all", &limits.engine),
-    ] {
+    let accounts = file.config.all_accounts();
+    let accounts = accounts.iter().map(|own| match file.config.accounts.is_empty() {
+        true => ("the account".to_owned(), &own.limits),
+        false => (format!("account {}", own.name), &own.limits),
+    });
+    let strategy = ("each strategy".to_owned(), &limits.strategy);
+    let all = ("all".to_owned(), &limits.engine);
+    for (scope, own) in std::iter::once(strategy).chain(accounts).chain([all]) {
         let written = serde_json::to_value(own).unwrap_or_default();
         let set: Vec<_> = written
             .as_object()
@@ -155,6 +186,11 @@ fn dial_busy(exchange: &Exchange) -> impl Fn() -> BusySocket + Clone + Send + 's
 }
 
 impl Exchange {
+    /// Returns the accounts whose orders go there.
+    pub(super) fn accounts_there(&self) -> impl Iterator<Item = AccountId> + use<'_> {
+        self.accounts.iter().map(|(id, _)| *id)
+    }
+
     /// Returns the market, over transports that `dial` makes.
     fn market<T: Transport>(
         &self,
@@ -163,9 +199,22 @@ impl Exchange {
         self.access.market(&self.listing, &self.topics, dial)
     }
 
-    /// Returns the account, over transports that `dial` makes.
+    /// Returns the accounts, over transports that `dial` makes.
+    fn accounts<T: Transport>(
+        &self,
+        file: &ServerFile,
+        state: &State,
+        dial: impl Fn() -> T + Clone + Send + 'static,
+    ) -> Outcome<Accounts<T, RestClient>> {
+        let own = self.accounts.iter();
+        let drivers = own.map(|(id, setup)| self.account(*id, setup, file, state, dial.clone()));
+        drivers.collect::<Outcome<Vec<_>>>().map(Accounts::new)
+    }
+
+    /// Returns one account, with a share of the address's budget of its own.
     fn account<T: Transport>(
         &self,
+        id: AccountId,
         setup: &AccountSetup,
         file: &ServerFile,
         state: &State,
@@ -182,7 +231,7 @@ impl Exchange {
             })
             .collect();
         let options = self.gateway_options(file);
-        let gateway = Gateway::new(AccountId(0), self.listing.clone(), options, state, now());
+        let gateway = Gateway::new(id, self.listing.clone(), options, state, now());
         let client = self.access.client_of(budget.clone());
         let meter = OffsetMeter::new(self.access.offset.clone());
         Ok(AccountDriver::new(gateway, links, client)
@@ -212,7 +261,7 @@ impl Exchange {
         }
     }
 
-    /// Runs the engine with the account's sockets on its own thread.
+    /// Runs the engine with the accounts' sockets on its own thread.
     fn run_on_this_thread<S: MarketSource>(
         self,
         body: Body,
@@ -221,14 +270,14 @@ impl Exchange {
         control: Control,
     ) -> Outcome<Ending> {
         let clock = loop_clock(&body);
-        let Some(setup) = &self.account else {
+        if self.accounts.is_empty() {
             let (body, port) = body.on_paper();
             let port = WithResyncs::new(port, resyncs);
             return body.run_loop(clock, port, source, control);
-        };
-        let driver = self.account(setup, &body.file, &body.beginning.state, dial_busy(&self))?;
+        }
+        let accounts = self.accounts(&body.file, &body.beginning.state, dial_busy(&self))?;
         let tell = teller(&body);
-        let port = LivePort::new(driver, UtcClock::system(), resyncs, Box::new(tell));
+        let port = LivePort::new(accounts, UtcClock::system(), resyncs, Box::new(tell));
         body.elsewhere().run_loop(clock, port, source, control)
     }
 
@@ -244,23 +293,20 @@ impl Exchange {
             SharedFeed::spawn(capacity, venues, &control, market, UtcClock::system())
                 .or_machine()?;
         let clock = loop_clock(&body);
-        let ending = match &self.account {
-            None => {
-                let (body, port) = body.on_paper();
-                let port = WithResyncs::new(port, resyncs);
-                body.run_loop(clock, port, source, control)?
-            }
-            Some(setup) => {
-                let driver = self.account(setup, &body.file, &body.beginning.state, dial)?;
-                let tell = Box::new(teller(&body));
-                let own = UtcClock::system();
-                let (thread, port) =
-                    AccountThread::spawn(move || driver, own, &control, resyncs, tell)
-                        .or_machine()?;
-                let ending = body.elsewhere().run_loop(clock, port, source, control)?;
-                thread.join();
-                ending
-            }
+        let ending = if self.accounts.is_empty() {
+            let (body, port) = body.on_paper();
+            let port = WithResyncs::new(port, resyncs);
+            body.run_loop(clock, port, source, control)?
+        } else {
+            let accounts = self.accounts(&body.file, &body.beginning.state, dial)?;
+            let tell = Box::new(teller(&body));
+            let own = UtcClock::system();
+            let (thread, port) =
+                AccountThread::spawn(move || accounts, own, &control, resyncs, tell)
+                    .or_machine()?;
+            let ending = body.elsewhere().run_loop(clock, port, source, control)?;
+            thread.join();
+            ending
         };
         feed.join();
         Ok(ending)
@@ -283,144 +329,4 @@ fn loop_clock(body: &Body) -> UtcClock {
         );
     }
     UtcClock::system().not_before(ended)
-}
-
-/// Returns what tells people of the account.
-fn teller(body: &Body) -> impl FnMut(GatewayNotice) + Send + 'static {
-    let notices = body.notices.clone();
-    let symbols: Vec<_> = body.instruments.iter().map(|own| own.spec.symbol.clone()).collect();
-    let assets = body.assets.clone();
-    move |notice| {
-        let (level, text) = text_of(&notice, &symbols, &assets);
-        let compared = match &notice {
-            GatewayNotice::Reconciled { n_orders, .. } => Some(*n_orders),
-            _ => None,
-        };
-        let difference = is_difference(&notice);
-        notices.tell_of_account(now(), level, text, difference, compared);
-    }
-}
-
-/// Returns whether a notice says that the venue's books and ours differ. That a question was asked twice
-/// or an answer came late says nothing of the books.
-const fn is_difference(notice: &GatewayNotice) -> bool {
-    match notice {
-        GatewayNotice::Reconciled { n_differences, .. } => *n_differences > 0,
-        GatewayNotice::Adopted { .. }
-        | GatewayNotice::Foreign { .. }
-        | GatewayNotice::ForeignFill { .. }
-        | GatewayNotice::HoldingDiffers { .. }
-        | GatewayNotice::PositionDiffers { .. }
-        | GatewayNotice::Orphan { .. }
-        | GatewayNotice::Vanished { .. } => true,
-        GatewayNotice::Online
-        | GatewayNotice::Offline
-        | GatewayNotice::FirstHolding { .. }
-        | GatewayNotice::FirstPosition { .. }
-        | GatewayNotice::OutcomeUnknown { .. }
-        | GatewayNotice::Settled { .. }
-        | GatewayNotice::QueryFailed { .. }
-        | GatewayNotice::Alarm { .. }
-        | GatewayNotice::MarginCall { .. }
-        | GatewayNotice::FeeNotBooked { .. } => false,
-    }
-}
-
-fn text_of(
-    notice: &GatewayNotice,
-    symbols: &[String],
-    assets: &[String],
-) -> (&'static str, String) {
-    let symbol = |id: InstrumentId| symbols.get(id.index()).map_or("?", String::as_str);
-    let asset = |id: AssetId| assets.get(id.index()).map_or("?", String::as_str);
-    let done = |adopted: bool| if adopted { "taken over" } else { "left as it is" };
-    match notice {
-        GatewayNotice::Online => ("info", "account: connected".to_owned()),
-        GatewayNotice::Offline => {
-            ("warn", "account: the connection is lost; no orders are sent until it is back".into())
-        }
-        GatewayNotice::OutcomeUnknown { order, why } => {
-            ("warn", format!("order {order}: outcome unknown ({why}); asking"))
-        }
-        GatewayNotice::Settled { order, n_questions } => {
-            ("info", format!("order {order}: settled after {n_questions} questions"))
-        }
-        GatewayNotice::Vanished { order } => {
-            ("warn", format!("order {order}: the venue does not know it any more; it is over"))
-        }
-        GatewayNotice::Orphan { order, instrument, canceling } => {
-            let done = if *canceling { "it is being cancelled" } else { "left alone" };
-            (
-                "warn",
-                format!("{}: order {order} is ours and not known; {done}", symbol(*instrument)),
-            )
-        }
-        GatewayNotice::Adopted { order, venue_order_id, instrument, strategy } => (
-            "warn",
-            format!(
-                "{}: the venue's order {venue_order_id} is of other origin; it is {order} of \
-                 strategy {strategy} from here on",
-                symbol(*instrument)
-            ),
-        ),
-        GatewayNotice::Foreign { n_orders } => {
-            ("info", format!("{n_orders} open orders of other origin, left alone"))
-        }
-        GatewayNotice::ForeignFill { instrument, qty } => (
-            "warn",
-            format!("{}: {} lots traded by an order of other origin", symbol(*instrument), qty.0),
-        ),
-        GatewayNotice::FirstHolding { asset: id, total } => {
-            ("info", format!("{}: the account begins with {}", asset(*id), total.normalize()))
-        }
-        GatewayNotice::FirstPosition { instrument, qty } => (
-            "info",
-            format!(
-                "{}: the account begins with a position of {} lots",
-                symbol(*instrument),
-                qty.0
-            ),
-        ),
-        GatewayNotice::HoldingDiffers { asset: id, ours, theirs, adopted } => (
-            "warn",
-            format!(
-                "{}: the venue holds {}, our books say {}; {}",
-                asset(*id),
-                theirs.normalize(),
-                ours.normalize(),
-                done(*adopted)
-            ),
-        ),
-        GatewayNotice::PositionDiffers { instrument, ours, theirs, adopted } => (
-            "warn",
-            format!(
-                "{}: the venue's position is {} lots, ours {}; {}",
-                symbol(*instrument),
-                theirs.0,
-                ours.0,
-                done(*adopted)
-            ),
-        ),
-        GatewayNotice::Reconciled { n_orders, n_differences } => (
-            "info",
-            format!("compared with the venue: {n_orders} open orders, {n_differences} differences"),
-        ),
-        GatewayNotice::QueryFailed { what, error } => {
-            ("warn", format!("asking for {what}: {error}; asked again"))
-        }
-        GatewayNotice::Alarm { error } => {
-            ("error", format!("the venue refuses the account: {error}; somebody has to act"))
-        }
-        GatewayNotice::MarginCall { instrument } => (
-            "error",
-            format!(
-                "{}: the venue warns that the position lacks margin and may be closed by force",
-                instrument.map_or("a position that is not followed", symbol)
-            ),
-        ),
-        GatewayNotice::FeeNotBooked { venue_order_id, fee } => (
-            "warn",
-            format!("order {venue_order_id}: a fee of {fee} in an unlisted asset, not booked"),
-        ),
-    }
 }

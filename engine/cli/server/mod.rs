@@ -5,8 +5,10 @@
 //! `predecessors.rs` finds what was left, `destination.rs` says whether its orders went the same way,
 //! `begin.rs` decides what a run begins with, `engine.rs` is an engine's thread, `endings.rs` says what it
 //! means that one ended, `scripts.rs` holds the versions of the strategies, `socket.rs` answers `tercel
-//! ctl`, `watch.rs` sees files change.
+//! ctl`, `watch.rs` sees files change, `live.rs` is a real venue and `account_words.rs` what is told of the
+//! accounts there.
 
+mod account_words;
 pub(crate) mod begin;
 mod destination;
 mod endings;
@@ -29,12 +31,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use notify::RecommendedWatcher;
-use tercel_core::{Instrument, InstrumentId};
+use tercel_core::{AccountId, Instrument, InstrumentId};
 use tercel_runtime::{Ending, Shards, ShardsHandle};
 use tercel_script::{Language, Limits};
 use tercel_store::runs::RunCatalog;
 
 use self::begin::{Beginning, Setup};
+pub(crate) use self::live::keys;
 use self::notices::Notices;
 use self::scripts::Slot;
 use crate::config::ScriptSection;
@@ -42,6 +45,7 @@ use crate::exit::{Blame, Outcome};
 use crate::logging;
 use crate::metrics;
 use crate::server_config::ServerFile;
+use crate::server_config::sections::Mode;
 use crate::server_config::values::Listen;
 use crate::signals::Signals;
 use crate::supervisor::Supervisor;
@@ -78,6 +82,8 @@ struct EngineOf {
     run: u32,
     /// What its strategies traded when it started, ascending.
     traded: Vec<InstrumentId>,
+    /// The accounts at a venue that it trades.
+    at_venue: Vec<AccountId>,
 }
 
 impl Server {
@@ -102,7 +108,7 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     let mut supervisor = Supervisor::new();
     supervisor.starting("reading scripts and feed", Duration::from_secs(120));
     // First: with a key that is not to be had nothing is asked of a venue and no run is made.
-    let mut key = live::key(file)?;
+    let keys = keys(file)?;
     let setup = Setup::read(file)?;
     let shards = setup.deal(file)?;
     let data = &file.config.run.data;
@@ -129,13 +135,17 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
             None => Beginning::fresh(&shard)?,
         };
         story.extend(beginning.story.iter().cloned());
-        // The only engine follows them all.
-        let followed = match n_runs {
-            1 => setup.instruments.iter().map(|own| own.id).collect(),
-            _ => shard.instruments(),
+        // The only engine follows them all, and those at a venue do: what their accounts hold there, and
+        // which instruments say what that is worth, is not known yet.
+        let followed = match file.config.run.mode {
+            Mode::Paper if n_runs > 1 => shard.instruments(),
+            _ => setup.instruments.iter().map(|own| own.id).collect(),
         };
-        let exchange = live::prepare(file, &setup, &followed, key.take())?;
+        let exchange = live::prepare(file, &setup, &shard, &followed, &keys)?;
         starts.push(engine::Start { shard, beginning, folder, followed, exchange });
+    }
+    if file.config.run.mode == Mode::Live {
+        eprint!("{}", live::limits_text(file));
     }
     let runs = named(starts[0].folder.number, n_runs);
     tracing::info!(%runs, ms = begun.elapsed().as_millis(), "recovered");

@@ -1,14 +1,14 @@
 //! What the engine tells, into the log and for who asks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, ReportRefusal, Scope, Seq, State,
-    StateCause, StrategyId, TradingState,
+    AccountId, Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, ReportRefusal, Scope,
+    Seq, State, StateCause, StrategyId, TradingState,
 };
 use tercel_sim::Observer;
 
@@ -34,21 +34,23 @@ struct Last {
     /// How many there were in all.
     n: u64,
     notices: VecDeque<NoticeStatus>,
-    /// What was told of the venue's account.
+    /// What was told of the venue's accounts.
     account: AccountNews,
     /// What stopped each strategy last, by their names.
     faults: BTreeMap<String, String>,
 }
 
-/// What was told of a venue's account since it was last asked for.
+/// What was told of a venue's accounts since they were last asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AccountNews {
     /// What was told, the outcome of a comparison last.
     pub(crate) lines: VecDeque<String>,
     /// Whether something among it is a difference.
     pub(crate) has_difference: bool,
-    /// Open orders of ours, once the books were compared.
-    pub(crate) compared: Option<usize>,
+    /// Open orders of ours, of the accounts whose books were compared.
+    pub(crate) n_orders: usize,
+    /// Accounts whose books are still being compared.
+    awaited: BTreeSet<AccountId>,
 }
 
 /// Notices that are kept.
@@ -78,40 +80,45 @@ impl Notices {
         self.shared.news.notify_all();
     }
 
-    /// Adds a notice of the venue's account. `difference` says whether it tells of one; `compared`, how
+    /// Adds a notice of an account at the venue. `difference` says whether it tells of one; `compared`, how
     /// many orders are open if it tells that the books were compared.
     pub(crate) fn tell_of_account(
         &self,
         at: Nanos,
+        account: AccountId,
         level: &'static str,
         text: String,
         difference: bool,
         compared: Option<usize>,
     ) {
         let mut last = self.lock();
-        let account = &mut last.account;
-        if account.compared.is_none() {
-            if account.lines.len() == N_KEPT {
-                account.lines.pop_front();
+        let news = &mut last.account;
+        if news.awaited.contains(&account) {
+            if news.lines.len() == N_KEPT {
+                news.lines.pop_front();
             }
-            account.lines.push_back(text.clone());
-            account.has_difference |= difference;
-            account.compared = compared;
+            news.lines.push_back(text.clone());
+            news.has_difference |= difference;
+            if let Some(n_orders) = compared {
+                news.n_orders += n_orders;
+                news.awaited.remove(&account);
+            }
         }
         drop(last);
         self.tell(at, level, text);
     }
 
-    /// Forgets what was told of the venue's account.
-    pub(crate) fn forget_account(&self) {
-        self.lock().account = AccountNews::default();
+    /// Forgets what was told of the venue's accounts, and waits for what is told of these.
+    pub(crate) fn await_accounts(&self, accounts: impl IntoIterator<Item = AccountId>) {
+        let awaited = accounts.into_iter().collect();
+        self.lock().account = AccountNews { awaited, ..AccountNews::default() };
     }
 
-    /// Returns what was told of the venue's account, once its books were compared.
+    /// Returns what was told of the venue's accounts, once the books of all were compared.
     pub(crate) fn compared(&self, wait: Duration) -> Option<AccountNews> {
         let until = Instant::now() + wait;
         let mut last = self.lock();
-        while last.account.compared.is_none() {
+        while !last.account.awaited.is_empty() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;

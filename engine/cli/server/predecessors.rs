@@ -42,14 +42,6 @@ impl Predecessors {
         runs.iter().zip(shards).try_for_each(|(recovered, shard)| check_shape(recovered, shard))
     }
 
-    /// Returns the only one; refuses the runs of several engines, with what they are not for.
-    pub(crate) fn only(mut self, what: &str) -> Outcome<Recovered> {
-        match self.runs.pop() {
-            Some(only) if self.runs.is_empty() => Ok(only),
-            _ => Err(input(format!("{} are of several engines on paper; {what}", self.named()))),
-        }
-    }
-
     fn named(&self) -> String {
         named(self.group.first, self.group.n)
     }

@@ -163,14 +163,25 @@ impl Server {
 
     /// Has the venue's books compared with ours now, and waits for what comes out.
     fn reconcile(&self) -> Result<Value, String> {
-        let (sender, receiver) = sync_channel(1);
-        self.notices.forget_account();
-        // Several engines trade on paper only, where there is nothing to compare with.
-        let engine = &self.shards.engines()[0];
-        engine.direct(Directive::Reconcile(sender)).map_err(|error| error.to_string())?;
-        let begun = receiver.recv_timeout(STATUS_WAIT).map_err(|_| "the engine does not answer")?;
-        if !begun {
-            return Err("there is no account at a venue, or it is not connected".to_owned());
+        let at_venue = self.engines.iter().flat_map(|own| own.at_venue.iter().copied());
+        self.notices.await_accounts(at_venue);
+        let engines = self.shards.engines().iter().zip(&self.engines).enumerate();
+        let mut has_any = false;
+        for (index, (engine, _)) in engines.filter(|(_, (_, own))| !own.at_venue.is_empty()) {
+            has_any = true;
+            let (sender, receiver) = sync_channel(1);
+            engine.direct(Directive::Reconcile(sender)).map_err(|error| error.to_string())?;
+            let begun = receiver.recv_timeout(STATUS_WAIT).map_err(|_| self.silent(index))?;
+            if !begun {
+                return Err(
+                    "not connected to the venue: nothing can be compared now; `tercel ctl tail` \
+                            shows why"
+                        .to_owned(),
+                );
+            }
+        }
+        if !has_any {
+            return Err("there is no account at a venue to compare with".to_owned());
         }
         let found = self.notices.compared(COMPARISON_WAIT).ok_or(
             "the venue has not answered everything in time, or trading was in the way; \
@@ -178,7 +189,7 @@ impl Server {
         )?;
         let comparison = Comparison {
             is_equal: !found.has_difference,
-            n_orders: found.compared.unwrap_or_default() as u64,
+            n_orders: found.n_orders as u64,
             lines: found.lines.into(),
         };
         serde_json::to_value(comparison).map_err(|error| error.to_string())

@@ -1,9 +1,12 @@
 //! `[[accounts]]`: what trades, where there is more than one of it.
 
+use std::path::PathBuf;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use tercel_core::{AccountConfig, AccountId, Instrument};
 
+use super::exchange::{CredentialsFrom, ExchangeSection, KeyPlace};
 use super::strategy::StrategySection;
 use super::values::{name, within};
 use super::{ServerConfig, ServerFile};
@@ -33,6 +36,15 @@ pub(crate) struct AccountItem {
     /// Its limits.
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// Where its key is, at a venue; as `[exchange]` says unless it is given.
+    #[serde(default)]
+    pub(crate) credentials: Option<CredentialsFrom>,
+    /// Beginning of the names of the environment variables, or name of the systemd credential.
+    #[serde(default)]
+    pub(crate) credentials_name: Option<String>,
+    /// The file, where the key is in one.
+    #[serde(default)]
+    pub(crate) credentials_file: Option<PathBuf>,
 }
 
 fn default_quote() -> Decimal {
@@ -54,8 +66,27 @@ impl AccountItem {
     /// Returns the account that `[account]` and `[limits.account]` tell of.
     fn main(section: &AccountSection, limits: &Limits) -> Self {
         let AccountSection { quote, base, leverage, check_balance } = *section;
-        let (name, limits) = (MAIN.to_owned(), limits.clone());
-        Self { name, quote, base, leverage, check_balance, limits }
+        Self {
+            name: MAIN.to_owned(),
+            quote,
+            base,
+            leverage,
+            check_balance,
+            limits: limits.clone(),
+            credentials: None,
+            credentials_name: None,
+            credentials_file: None,
+        }
+    }
+
+    /// Returns where its key is.
+    pub(crate) fn key_place(&self, exchange: &ExchangeSection) -> KeyPlace {
+        let all = exchange.key_place();
+        KeyPlace {
+            from: self.credentials.unwrap_or(all.from),
+            name: self.credentials_name.clone().unwrap_or(all.name),
+            file: self.credentials_file.clone().or(all.file),
+        }
     }
 
     /// Returns the section that would tell of it as the only one.
@@ -75,7 +106,7 @@ impl ServerConfig {
     }
 
     /// Returns the account of a strategy; the first where the file has been checked and does not say.
-    pub(super) fn account_of(&self, strategy: &StrategySection) -> AccountId {
+    pub(crate) fn account_of(&self, strategy: &StrategySection) -> AccountId {
         let is_its = |item: &AccountItem| Some(&item.name) == strategy.account.as_ref();
         let place = self.accounts.iter().position(is_its).unwrap_or(0);
         AccountId(u16::try_from(place).unwrap_or(u16::MAX))

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use tercel_adapters::ClientIds;
+use tercel_core::AccountId;
 
 use super::ServerConfig;
 use super::exchange::{CredentialsFrom, EnvironmentName, ForeignOrders};
 use super::feed::{FeedKind, FeedSection};
-use super::sections::{Mode, Profile};
+use super::sections::{Deal, Mode, Profile};
 use super::values::Pace;
 use crate::exit::Outcome;
 use crate::toml_file::{Step, TomlFile, suggestion};
@@ -43,11 +44,6 @@ fn check_strategies(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
 fn check_accounts(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
     let (own, defaults) = (json!(config), json!(ServerConfig::default()));
     if !config.accounts.is_empty() {
-        if config.run.mode != Mode::Paper {
-            let message = "are for mode \"paper\": a venue's key is of one account; remove them, and \
-                           run one server for each key, each with a data folder of its own";
-            return Err(source.wrong(&[Step::Key("accounts")], message));
-        }
         // The defaults are no contradiction: the file that `tercel config init` writes has all of them.
         for (way, ours, default) in [
             (&[Step::Key("account")][..], &own["account"], &defaults["account"]),
@@ -91,6 +87,43 @@ fn check_accounts(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
                 return Err(source.wrong(&way, &message));
             }
             _ => {}
+        }
+    }
+    check_keys(config, source)
+}
+
+/// Checks where the keys of several accounts are: each has one of its own.
+fn check_keys(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
+    let places: Vec<_> =
+        config.accounts.iter().map(|account| account.key_place(&config.exchange)).collect();
+    for (n, (account, place)) in config.accounts.iter().zip(&places).enumerate() {
+        let wrong = |key, message: &str| {
+            source.wrong(&[Step::Key("accounts"), Step::Item(n), Step::Key(key)], message)
+        };
+        let in_file = place.from == CredentialsFrom::File;
+        if account.credentials_file.is_some() && !in_file {
+            let message = "only credentials = \"file\" has one; remove it, or set that as well";
+            return Err(wrong("credentials_file", message));
+        }
+        if config.run.mode == Mode::Paper {
+            continue;
+        }
+        if in_file && place.file.is_none() {
+            return Err(wrong("credentials_file", "credentials = \"file\" needs it"));
+        }
+        if let Some(other) = places[..n].iter().position(|other| other.is_same(place)) {
+            let message = format!(
+                "the key of \"{}\" is there already, and each account at a venue has one of its own: \
+                 give this one credentials_name = \"...\", or credentials = \"file\" and a \
+                 credentials_file",
+                config.accounts[other].name
+            );
+            return Err(wrong("name", &message));
+        }
+        let id = AccountId(u16::try_from(n).unwrap_or(u16::MAX));
+        if !config.strategies.iter().any(|strategy| config.account_of(strategy) == id) {
+            let message = "no strategy trades it; remove it, or give a strategy account = \"...\"";
+            return Err(wrong("name", message));
         }
     }
     Ok(())
@@ -185,7 +218,9 @@ fn check_exchange(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
         _ => {}
     }
     let wants_file = own.credentials == CredentialsFrom::File;
-    if wants_file != own.credentials_file.is_some() {
+    // Several accounts say themselves where their files are.
+    let is_left_to_accounts = own.credentials_file.is_none() && !config.accounts.is_empty();
+    if wants_file != own.credentials_file.is_some() && !is_left_to_accounts {
         let message = if wants_file {
             "credentials = \"file\" needs it"
         } else {
@@ -206,11 +241,10 @@ fn check_exchange(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
 fn check_engines(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
     let run = &config.run;
     let at = |key| [Step::Key("run"), Step::Key(key)];
-    if run.engines > 1 && run.mode != Mode::Paper {
-        let message = "several engines are for mode \"paper\": at a venue they would share a key and \
-                       its budget; set engines = 1, and run one server for each key, each with a data \
-                       folder of its own";
-        return Err(source.wrong(&at("engines"), message));
+    if run.engines > 1 && run.mode != Mode::Paper && run.deal != Deal::Accounts {
+        let message = "\"instruments\" is for mode \"paper\": an account at a venue is one engine's, \
+                       or each would take the other's orders for strange ones; set deal = \"accounts\"";
+        return Err(source.wrong(&at("deal"), message));
     }
     for (one, several, is_one_set, cores) in [
         ("engine_core", "engine_cores", run.engine_core.is_some(), &run.engine_cores),

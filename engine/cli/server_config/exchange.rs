@@ -126,6 +126,27 @@ pub(crate) enum CredentialsFrom {
     Systemd,
 }
 
+/// Where the key of one account is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct KeyPlace {
+    pub(crate) from: CredentialsFrom,
+    /// Beginning of the names of the environment variables, or name of the systemd credential.
+    pub(crate) name: String,
+    /// The file, where the key is in one.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl KeyPlace {
+    /// Returns whether both are the same place, so that the key there would be one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.from == other.from
+            && match self.from {
+                CredentialsFrom::File => self.file == other.file,
+                CredentialsFrom::Env | CredentialsFrom::Systemd => self.name == other.name,
+            }
+    }
+}
+
 /// Which way orders go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -168,6 +189,17 @@ pub(crate) enum ForeignOrders {
     Leave,
     /// They are taken for a strategy's own.
     Adopt,
+}
+
+impl ExchangeSection {
+    /// Returns where the key is of an account that says nothing itself.
+    pub(super) fn key_place(&self) -> KeyPlace {
+        KeyPlace {
+            from: self.credentials,
+            name: self.credentials_name.clone(),
+            file: self.credentials_file.clone(),
+        }
+    }
 }
 
 impl Default for ExchangeSection {

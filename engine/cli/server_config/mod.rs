@@ -115,6 +115,8 @@ impl ServerConfig {
         self.venue.latency_file.iter_mut().for_each(resolve);
         self.log.file.iter_mut().for_each(resolve);
         self.exchange.credentials_file.iter_mut().for_each(resolve);
+        let accounts = self.accounts.iter_mut();
+        accounts.filter_map(|own| own.credentials_file.as_mut()).for_each(resolve);
         self.control.socket.iter_mut().for_each(resolve);
     }
 }

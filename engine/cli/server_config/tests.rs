@@ -77,9 +77,9 @@ fn what_is_wrong_is_told_with_its_line_and_remedy() {
         ),
         (
             format!(
-                "[run]\nmode = \"testnet\"\nengines = 2\n[feed]\nkind = \"exchange\"\n[exchange]\nenvironment = \"testnet\"\nsymbols = [\"X\"]\n{ONE}"
+                "[run]\nmode = \"testnet\"\nengines = 2\ndeal = \"instruments\"\n[feed]\nkind = \"exchange\"\n[exchange]\nenvironment = \"testnet\"\nsymbols = [\"X\"]\n{ONE}"
             ),
-            "t.toml:3: run.engines: several engines are for mode \"paper\"",
+            "t.toml:4: run.deal: \"instruments\" is for mode \"paper\"",
         ),
         (
             format!("[run]\nprofile = \"pinned\"\nengines = 2\nengine_core = 1\n{ONE}"),
@@ -182,8 +182,26 @@ fn what_is_wrong_is_told_with_its_line_and_remedy() {
             "t.toml:3: strategy[1].account: there is no account \"other\"",
         ),
         (
-            format!("[run]\nmode = \"testnet\"\n[[accounts]]\nname = \"a\"\n{ONE}"),
-            "t.toml:3: accounts: are for mode \"paper\"",
+            format!(
+                "[run]\nmode = \"testnet\"\n[[accounts]]\nname = \"a\"\n[[accounts]]\nname = \"b\"\n{ONE}account = \"a\"\n"
+            ),
+            "t.toml:6: accounts[2].name: the key of \"a\" is there already",
+        ),
+        (
+            format!(
+                "[run]\nmode = \"testnet\"\n[[accounts]]\nname = \"a\"\n[[accounts]]\nname = \"b\"\ncredentials_name = \"B\"\n{ONE}account = \"a\"\n"
+            ),
+            "t.toml:6: accounts[2].name: no strategy trades it",
+        ),
+        (
+            format!(
+                "[run]\nmode = \"testnet\"\n[[accounts]]\nname = \"a\"\ncredentials = \"file\"\n{ONE}"
+            ),
+            "t.toml:3: accounts[1].credentials_file: credentials = \"file\" needs it",
+        ),
+        (
+            format!("[[accounts]]\nname = \"a\"\ncredentials_file = \"a.key\"\n{ONE}"),
+            "t.toml:3: accounts[1].credentials_file: only credentials = \"file\" has one",
         ),
         (
             format!("[limits.strategy]\npositon = \"1\"\n{ONE}"),

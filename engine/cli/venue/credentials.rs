@@ -5,7 +5,7 @@ use tercel_adapters::{AccountSetup, ClientIds, Credentials, KeySource, OrderEntr
 
 use super::VenueAccess;
 use crate::exit::{Blame, Outcome};
-use crate::server_config::exchange::{CredentialsFrom, EntryName, ExchangeSection};
+use crate::server_config::exchange::{CredentialsFrom, EntryName, ExchangeSection, KeyPlace};
 
 /// Returns a section's account.
 pub(crate) fn account_setup(
@@ -41,16 +41,14 @@ fn forbid_core_dumps() -> Outcome<()> {
     Ok(())
 }
 
-/// Reads the key of a section's account, and keeps it out of core dumps from then on.
-pub(crate) fn credentials(section: &ExchangeSection) -> Outcome<Credentials> {
+/// Reads an account's key, and keeps it out of core dumps from then on.
+pub(crate) fn credentials(place: &KeyPlace) -> Outcome<Credentials> {
     forbid_core_dumps()?;
-    let name = section.credentials_name.clone();
-    let source = match section.credentials {
+    let name = place.name.clone();
+    let source = match place.from {
         CredentialsFrom::Env => KeySource::Environment(name),
         // A configuration with a file's key but no file is refused when it is read.
-        CredentialsFrom::File => {
-            KeySource::File(section.credentials_file.clone().unwrap_or_default())
-        }
+        CredentialsFrom::File => KeySource::File(place.file.clone().unwrap_or_default()),
         CredentialsFrom::Systemd => KeySource::Systemd(name),
     };
     Credentials::read(&source).or_input()

@@ -167,6 +167,16 @@ impl OrderRequest {
             Self::New { id, .. } | Self::Replace { id, .. } | Self::Cancel { id, .. } => id,
         }
     }
+
+    /// Returns the account that the order is of.
+    #[must_use]
+    pub const fn account(&self) -> AccountId {
+        match *self {
+            Self::New { account, .. }
+            | Self::Replace { account, .. }
+            | Self::Cancel { account, .. } => account,
+        }
+    }
 }
 
 /// What a venue says about one of our orders.

@@ -62,7 +62,7 @@ pub struct Setup {
     /// Symbols, of spot and of perpetuals alike; perpetuals take those that are quoted in USDT or
     /// USDC.
     pub symbols: Vec<String>,
-    /// What the client begins with, on spot; of it, the dollars also on perpetuals.
+    /// What a client begins with, on spot; of it, the dollars also on perpetuals.
     pub balances: Vec<(String, Fixed)>,
     /// The client's key.
     pub key: String,
@@ -70,6 +70,8 @@ pub struct Setup {
     pub credential: Credential,
     /// More keys of the same client.
     pub more_keys: Vec<(String, Credential)>,
+    /// Other clients, who begin with the same, by their keys.
+    pub others: Vec<(String, Credential)>,
     /// Where markets come from.
     pub markets: Markets,
     /// Speed of the markets in thousandths of their own.
@@ -120,6 +122,7 @@ impl Setup {
             key: "demo".to_owned(),
             credential: Credential::Hmac("demo".to_owned()),
             more_keys: Vec::new(),
+            others: Vec::new(),
             markets: Markets::Seeded,
             speed_e3: 1_000,
         }
@@ -177,10 +180,16 @@ impl Setup {
         for (key, credential) in &self.more_keys {
             binance.add_key(accounts, key, credential);
         }
+        let others = self.others.iter();
+        let clients: Vec<_> = std::iter::once(accounts)
+            .chain(others.map(|(key, credential)| binance.add_client(key, credential)))
+            .collect();
         for (asset, amount) in &self.balances {
-            binance
-                .endow(accounts, asset, *amount)
-                .map_err(|cause| SetupError::Balance { asset: asset.clone(), cause })?;
+            for client in &clients {
+                binance
+                    .endow(*client, asset, *amount)
+                    .map_err(|cause| SetupError::Balance { asset: asset.clone(), cause })?;
+            }
         }
         Ok(Site::new(Box::new(binance), self.seed))
     }

@@ -6,7 +6,8 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tercel_adapters::{Answer, FillNews, OrderKey, OrderNews, OrderStatus, Request, VenueText};
 use tercel_core::{
-    ClientOrderId, Instrument, InstrumentId, Nanos, Order, OrderKind, Quantity, Side, State,
+    AccountId, ClientOrderId, Instrument, InstrumentId, Nanos, Order, OrderImage, OrderKind,
+    Quantity, Side, State,
 };
 
 use crate::exit::Outcome;
@@ -15,6 +16,34 @@ use crate::venue::{Asker, unexpected};
 
 /// How far back executions are asked for beyond the journal's end, against clocks that differ.
 const OVERLAP_NS: i64 = Nanos::MINUTE;
+
+/// What a journal left of one account.
+#[derive(Clone, Copy)]
+pub(super) struct Ours<'a> {
+    pub(super) state: &'a State,
+    pub(super) account: AccountId,
+    pub(super) instruments: &'a [Instrument],
+    pub(super) assets: &'a [String],
+    /// The time up to which the journal goes.
+    pub(super) ended_at: Nanos,
+}
+
+impl Ours<'_> {
+    /// Returns the account's orders that work, by their ids.
+    fn working(&self) -> Vec<&Order> {
+        let all = self.state.orders.all_working();
+        let mut own: Vec<_> = all.filter(|order| order.account == self.account).collect();
+        own.sort_unstable_by_key(|order| order.id);
+        own
+    }
+
+    /// Returns all of the account's orders that are remembered, with their executions.
+    fn known(&self) -> Vec<OrderImage> {
+        let image = self.state.image().orders;
+        let all = image.working.into_iter().flatten().chain(image.ended);
+        all.filter(|own| own.order.account == self.account).collect()
+    }
+}
 
 /// Something that the venue says otherwise than the journal.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,35 +81,26 @@ impl Difference {
     }
 }
 
-/// Asks for everything and compares it. `ended_at` is the time up to which the journal goes.
-pub(super) fn compare(
-    asker: &mut Asker,
-    state: &State,
-    instruments: &[Instrument],
-    assets: &[String],
-    ended_at: Nanos,
-) -> Outcome<Vec<Difference>> {
+/// Asks for everything and compares it.
+pub(super) fn compare(asker: &mut Asker, ours: &Ours<'_>) -> Outcome<Vec<Difference>> {
     let open = match asker.ask("open orders", &Request::OpenOrders { instrument: None })? {
-        Answer::Orders(list) => named(list, state),
+        Answer::Orders(list) => named(list, ours),
         other => return Err(unexpected("open orders", &other)),
     };
-    let mut found = orders(asker, state, instruments, &open)?;
-    found.extend(fills(asker, state, instruments, ended_at)?);
-    found.extend(balances(asker, state, assets)?);
-    if instruments.iter().any(Instrument::is_perpetual) {
-        found.extend(positions(asker, state, instruments)?);
+    let mut found = orders(asker, ours, &open)?;
+    found.extend(fills(asker, ours)?);
+    found.extend(balances(asker, ours)?);
+    if ours.instruments.iter().any(Instrument::is_perpetual) {
+        found.extend(positions(asker, ours)?);
     }
     Ok(found)
 }
 
 /// Gives orders of other origin that were adopted our names for them: the venue's numbers tell which.
-fn named(mut list: Vec<OrderNews>, state: &State) -> Vec<OrderNews> {
-    let orders = state.image().orders;
-    let adopted: BTreeMap<_, _> = orders
-        .working
-        .iter()
-        .flatten()
-        .chain(&orders.ended)
+fn named(mut list: Vec<OrderNews>, ours: &Ours<'_>) -> Vec<OrderNews> {
+    let adopted: BTreeMap<_, _> = ours
+        .known()
+        .into_iter()
         .map(|own| own.order)
         .filter(|own| own.id.adopted_number().is_some())
         .map(|own| ((own.spec.instrument, own.venue_order_id.to_string()), own.id))
@@ -117,17 +137,12 @@ fn described(
     format!("{side} {} {symbol}{price}", amount(instrument, qty))
 }
 
-fn orders(
-    asker: &mut Asker,
-    state: &State,
-    instruments: &[Instrument],
-    open: &[OrderNews],
-) -> Outcome<Vec<Difference>> {
+fn orders(asker: &mut Asker, all: &Ours<'_>, open: &[OrderNews]) -> Outcome<Vec<Difference>> {
     let mut found = Vec::new();
+    let instruments = all.instruments;
     let theirs: BTreeMap<ClientOrderId, &OrderNews> =
         open.iter().filter_map(|news| Some((news.key?.id, news))).collect();
-    let mut ours: Vec<_> = state.orders.all_working().collect();
-    ours.sort_unstable_by_key(|order| order.id);
+    let ours = all.working();
     for order in &ours {
         let instrument = of(instruments, order.spec.instrument);
         let about = described(instrument, order.spec.side, order.spec.qty, &order.spec.kind);
@@ -147,7 +162,7 @@ fn orders(
                 found.push(difference("open_order", Some(said("open", news.filled))));
             }
             None => {
-                let theirs = fate(asker, state, order)?.map(|news| {
+                let theirs = fate(asker, all, order)?.map(|news| {
                     let word = match news.status {
                         OrderStatus::Waiting | OrderStatus::Open => "open",
                         OrderStatus::Filled => "filled",
@@ -182,12 +197,12 @@ fn orders(
 }
 
 /// Returns what became of an order that is not open at the venue; `None` if it is not known there.
-fn fate(asker: &mut Asker, state: &State, order: &Order) -> Outcome<Option<OrderNews>> {
+fn fate(asker: &mut Asker, ours: &Ours<'_>, order: &Order) -> Outcome<Option<OrderNews>> {
     let (instrument, since) = (order.spec.instrument, order.created_at.plus(-OVERLAP_NS));
     match asker.ask("an order's history", &Request::OrderHistory { instrument, since })? {
         Answer::Orders(list) => {
             // The last of its forms, should it have been replaced.
-            let list = named(list, state).into_iter();
+            let list = named(list, ours).into_iter();
             let own = list.filter(|news| news.key.is_some_and(|key| key.id == order.id));
             Ok(own.max_by_key(|news| news.key.map_or(0, |key: OrderKey| key.revision)))
         }
@@ -195,25 +210,25 @@ fn fate(asker: &mut Asker, state: &State, order: &Order) -> Outcome<Option<Order
     }
 }
 
-fn fills(
-    asker: &mut Asker,
-    state: &State,
-    instruments: &[Instrument],
-    ended_at: Nanos,
-) -> Outcome<Vec<Difference>> {
-    let image = state.image().orders;
-    let known = || image.working.iter().flatten().chain(&image.ended);
-    let booked: BTreeSet<(InstrumentId, u64)> = known()
-        .flat_map(|own| own.trade_ids.iter().map(|trade| (own.order.spec.instrument, *trade)))
+fn fills(asker: &mut Asker, ours: &Ours<'_>) -> Outcome<Vec<Difference>> {
+    let known = ours.known();
+    let known = || known.iter();
+    let ended_at = ours.ended_at;
+    // Where two orders of the account have met, there are two executions under one number.
+    let booked: BTreeSet<(InstrumentId, Side, u64)> = known()
+        .flat_map(|own| {
+            let spec = &own.order.spec;
+            own.trade_ids.iter().map(|trade| (spec.instrument, spec.side, *trade))
+        })
         .collect();
-    let working_since = state.orders.all_working().map(|order| order.created_at).min();
+    let working_since = ours.working().into_iter().map(|order| order.created_at).min();
     let since = working_since.map_or(ended_at, |at| at.min(ended_at)).plus(-OVERLAP_NS);
     let mut found = Vec::new();
-    for instrument in instruments {
+    for instrument in ours.instruments {
         let new: Vec<_> = asker
             .fills(instrument.id, since)?
             .into_iter()
-            .filter(|fill| !booked.contains(&(fill.instrument, fill.trade_id)))
+            .filter(|fill| !booked.contains(&(fill.instrument, fill.side, fill.trade_id)))
             .collect();
         if new.is_empty() {
             continue;
@@ -233,7 +248,7 @@ fn fills(
         for fill in new {
             let key = fill.key.map(|key| key.id);
             let order = key.or_else(|| names.get(&fill.venue_order_id).copied());
-            let own = order.and_then(|id| state.orders.get(id));
+            let own = order.and_then(|id| ours.state.orders.get(id));
             // Of an adopted order, what came before is in what the account held.
             let is_old = own.is_some_and(|own| {
                 own.id.adopted_number().is_some() && fill.venue_at <= own.created_at
@@ -271,14 +286,14 @@ fn difference_of(
     }
 }
 
-fn balances(asker: &mut Asker, state: &State, assets: &[String]) -> Outcome<Vec<Difference>> {
+fn balances(asker: &mut Asker, ours: &Ours<'_>) -> Outcome<Vec<Difference>> {
     let theirs = match asker.ask("balances", &Request::Balances)? {
         Answer::Holdings(list) => list,
         other => return Err(unexpected("balances", &other)),
     };
-    let account = state.accounts.first();
+    let account = ours.state.accounts.get(ours.account.index());
     let mut found = Vec::new();
-    for (n, asset) in assets.iter().enumerate() {
+    for (n, asset) in ours.assets.iter().enumerate() {
         let ours = account.and_then(|own| own.balances.get(n));
         let ours = ours.map_or(Decimal::ZERO, |own| own.total.to_decimal());
         let theirs = theirs.iter().find(|own| own.asset.index() == n);
@@ -297,18 +312,14 @@ fn balances(asker: &mut Asker, state: &State, assets: &[String]) -> Outcome<Vec<
     Ok(found)
 }
 
-fn positions(
-    asker: &mut Asker,
-    state: &State,
-    instruments: &[Instrument],
-) -> Outcome<Vec<Difference>> {
+fn positions(asker: &mut Asker, ours: &Ours<'_>) -> Outcome<Vec<Difference>> {
     let theirs = match asker.ask("positions", &Request::Positions)? {
         Answer::Positions(list) => list,
         other => return Err(unexpected("positions", &other)),
     };
-    let account = state.accounts.first();
+    let account = ours.state.accounts.get(ours.account.index());
     let mut found = Vec::new();
-    for instrument in instruments {
+    for instrument in ours.instruments {
         let position = account.and_then(|own| own.scope.positions.get(instrument.id.index()));
         let ours = position.map_or(Quantity::ZERO, |own| own.qty);
         let own = theirs.iter().filter(|own| own.instrument == instrument.id);

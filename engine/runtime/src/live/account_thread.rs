@@ -1,4 +1,4 @@
-//! A real account on a thread of its own: profile `shared`, where the engine's thread may sleep.
+//! Real accounts on a thread of their own: profile `shared`, where the engine's thread may sleep.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tercel_adapters::net::{CallDriver, ResyncHandle, Transport};
-use tercel_adapters::{AccountDriver, GatewayNotice};
-use tercel_core::{Approved, Event, InstrumentId, Nanos, OrderRequest};
+use tercel_adapters::{Accounts, GatewayNotice};
+use tercel_core::{AccountId, Approved, Event, InstrumentId, Nanos, OrderRequest};
 use tercel_sim::VenuePort;
 
-use super::port::Readiness;
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::idle::Waker;
@@ -25,7 +24,7 @@ use crate::ring::{Receiver, Sender, ring};
 /// they come from: none is ever dropped.
 const CAPACITY: usize = 8_192;
 
-/// The engine's end of an account on another thread.
+/// The engine's end of accounts on another thread.
 #[derive(Debug)]
 pub struct RingPort {
     requests: Sender<OrderRequest>,
@@ -42,9 +41,9 @@ pub struct RingPort {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Wakes the account's thread.
+    /// Wakes the accounts' thread.
     waker: AtomicWaker,
-    /// Whether something was under way when the account's thread last looked.
+    /// Whether something was under way when the accounts' thread last looked.
     is_busy: AtomicBool,
     /// How many requests it had taken by then.
     n_taken: AtomicU64,
@@ -54,7 +53,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// Notes what the account's thread has found, in this order: who sees all requests taken sees what
+    /// Notes what the accounts' thread has found, in this order: who sees all requests taken sees what
     /// came of them, too.
     fn looked(&self, is_busy: bool, n_taken: u64) {
         self.is_busy.store(is_busy, Ordering::Release);
@@ -69,18 +68,18 @@ pub struct AccountThread {
 }
 
 impl AccountThread {
-    /// Starts a thread that builds a driver, runs it, and wakes the engine that `control` belongs
-    /// to. `tell` is given what people are to know.
+    /// Starts a thread that builds the accounts, runs them, and wakes the engine that `control`
+    /// belongs to. `tell` is given what people are to know.
     ///
     /// # Errors
     ///
     /// If the system gives no thread or no runtime.
     pub fn spawn<T, C, K>(
-        build: impl FnOnce() -> AccountDriver<T, C> + Send + 'static,
+        build: impl FnOnce() -> Accounts<T, C> + Send + 'static,
         clock: K,
         control: &Control,
         resyncs: ResyncHandle,
-        tell: Box<dyn FnMut(GatewayNotice) + Send>,
+        tell: Box<dyn FnMut(AccountId, GatewayNotice) + Send>,
     ) -> std::io::Result<(Self, RingPort)>
     where
         T: Transport + 'static,
@@ -97,7 +96,7 @@ impl AccountThread {
         let thread =
             std::thread::Builder::new().name("tercel-account".to_owned()).spawn(move || {
                 let mut body = Body {
-                    driver: build(),
+                    accounts: build(),
                     clock,
                     incoming,
                     outgoing,
@@ -105,8 +104,6 @@ impl AccountThread {
                     requests: Vec::new(),
                     n_taken: 0,
                     events: Vec::new(),
-                    notices: Vec::new(),
-                    readiness: Readiness::default(),
                     shared: own,
                     engine: waker,
                     tell,
@@ -132,12 +129,12 @@ impl AccountThread {
     ///
     /// If the thread has panicked.
     pub fn join(self) {
-        self.thread.join().expect("an account's thread does not panic");
+        self.thread.join().expect("the accounts' thread does not panic");
     }
 }
 
 struct Body<T, C, K> {
-    driver: AccountDriver<T, C>,
+    accounts: Accounts<T, C>,
     clock: K,
     incoming: Receiver<OrderRequest>,
     outgoing: Sender<Event>,
@@ -146,11 +143,9 @@ struct Body<T, C, K> {
     requests: Vec<OrderRequest>,
     n_taken: u64,
     events: Vec<Event>,
-    notices: Vec<GatewayNotice>,
-    readiness: Readiness,
     shared: Arc<Shared>,
     engine: Arc<Waker>,
-    tell: Box<dyn FnMut(GatewayNotice) + Send>,
+    tell: Box<dyn FnMut(AccountId, GatewayNotice) + Send>,
 }
 
 impl<T: Transport, C: CallDriver, K: Clock> Body<T, C, K> {
@@ -172,7 +167,7 @@ impl<T: Transport, C: CallDriver, K: Clock> Body<T, C, K> {
             })
             .await;
             if is_over {
-                self.driver.close(self.clock.now(), &mut self.events);
+                self.accounts.close(self.clock.now(), &mut self.events);
                 return;
             }
         }
@@ -181,24 +176,24 @@ impl<T: Transport, C: CallDriver, K: Clock> Body<T, C, K> {
     /// Returns how long nothing may happen by itself.
     fn until_next(&mut self) -> Duration {
         let now = self.clock.now();
-        let wait_ns = self.driver.next_deadline().since(now).clamp(0, LONGEST_NS);
+        let wait_ns = self.accounts.next_deadline().since(now).clamp(0, LONGEST_NS);
         Duration::from_nanos(u64::try_from(wait_ns).unwrap_or_default())
     }
 
     /// Does what there is to do; returns whether anything was.
     fn turn(&mut self, context: &Context<'_>) -> bool {
         self.shared.waker.register(context.waker());
-        self.driver.wake_with(context.waker());
+        self.accounts.wake_with(context.waker());
         let n_requests = self.incoming.drain(&mut self.requests, CAPACITY);
         for request in self.requests.drain(..) {
             self.n_taken += 1;
-            self.driver.send(&request, self.clock.now(), &mut self.events);
+            self.accounts.send(&request, self.clock.now(), &mut self.events);
         }
         if self.shared.wants_comparison.swap(false, Ordering::Acquire) {
-            self.driver.reconcile(self.clock.now(), &mut self.events);
+            self.accounts.reconcile(self.clock.now(), &mut self.events);
         }
         let clock = &mut self.clock;
-        let n = self.driver.poll(&mut || clock.now(), &mut self.events);
+        let n = self.accounts.poll(&mut || clock.now(), &mut self.events);
         self.waiting.extend(self.events.drain(..));
         let has_events = !self.waiting.is_empty();
         while let Some(event) = self.waiting.pop_front() {
@@ -207,14 +202,10 @@ impl<T: Transport, C: CallDriver, K: Clock> Body<T, C, K> {
                 break;
             }
         }
-        self.driver.notices(&mut self.notices);
-        for notice in self.notices.drain(..) {
-            self.readiness.heard(&notice);
-            (self.tell)(notice);
-        }
-        self.shared.is_ready.store(self.readiness.is_ready(), Ordering::Release);
-        self.shared.is_online.store(self.driver.gateway().is_online(), Ordering::Release);
-        let is_busy = self.driver.is_busy() || !self.waiting.is_empty();
+        self.accounts.notices(&mut self.tell);
+        self.shared.is_ready.store(self.accounts.are_compared(), Ordering::Release);
+        self.shared.is_online.store(self.accounts.is_online(), Ordering::Release);
+        let is_busy = self.accounts.is_busy() || !self.waiting.is_empty();
         self.shared.looked(is_busy, self.n_taken);
         if has_events {
             self.engine.wake();
@@ -307,11 +298,11 @@ impl Port for RingPort {
 
 #[cfg(test)]
 mod tests {
-    use tercel_core::{AccountId, ClientOrderId};
+    use tercel_core::ClientOrderId;
 
     use super::*;
 
-    /// The account's thread looks, finds nothing, and is about to say so when a request comes: its
+    /// The accounts' thread looks, finds nothing, and is about to say so when a request comes: its
     /// word, said after the request, counted for it as well. At the end of a run that request was
     /// left in the ring, and nobody waited for what would become of it.
     #[test]

@@ -1,4 +1,4 @@
-//! Real venues around the event loop: an account as its port, a market as its source.
+//! Real venues around the event loop: accounts as its port, a market as its source.
 //!
 //! | profile | sockets | who polls them |
 //! |---|---|---|

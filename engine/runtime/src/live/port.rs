@@ -1,82 +1,50 @@
-//! A real account as the event loop's port.
+//! Real accounts as the event loop's port.
 
 use std::collections::VecDeque;
 
 use tercel_adapters::net::{CallDriver, ResyncHandle, Transport};
-use tercel_adapters::{AccountDriver, GatewayNotice};
-use tercel_core::{Approved, Event, InstrumentId, Nanos, OrderRequest};
+use tercel_adapters::{Accounts, GatewayNotice};
+use tercel_core::{AccountId, Approved, Event, InstrumentId, Nanos, OrderRequest};
 use tercel_sim::VenuePort;
 
 use crate::clock::Clock;
 use crate::port::Port;
 
-/// The account that the engine's own thread speaks for: profiles `inline` and `pinned`.
+/// The accounts that the engine's own thread speaks for: profiles `inline` and `pinned`.
 ///
 /// Requests are encoded, signed and written where they come from, without a hop. Each look of the
-/// loop polls the account's sockets once.
+/// loop polls the accounts' sockets once.
 pub struct LivePort<T, C, K> {
-    driver: AccountDriver<T, C>,
+    accounts: Accounts<T, C>,
     clock: K,
     ready: VecDeque<Event>,
     scratch: Vec<Event>,
     resyncs: ResyncHandle,
-    readiness: Readiness,
-    notices: Vec<GatewayNotice>,
-    tell: Box<dyn FnMut(GatewayNotice)>,
+    tell: Box<dyn FnMut(AccountId, GatewayNotice)>,
 }
 
 impl<T, C, K> std::fmt::Debug for LivePort<T, C, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LivePort").field("readiness", &self.readiness).finish_non_exhaustive()
-    }
-}
-
-/// Whether the account has been compared with ours once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Readiness {
-    was_compared: bool,
-}
-
-impl Readiness {
-    /// Takes note of what people are told.
-    pub(super) fn heard(&mut self, notice: &GatewayNotice) {
-        self.was_compared |= matches!(notice, GatewayNotice::Reconciled { .. });
-    }
-
-    pub(super) const fn is_ready(self) -> bool {
-        self.was_compared
+        f.debug_struct("LivePort").field("accounts", &self.accounts).finish_non_exhaustive()
     }
 }
 
 impl<T: Transport, C: CallDriver, K: Clock> LivePort<T, C, K> {
-    /// Returns the port of an account. `tell` is given what people are to know, on the engine's
+    /// Returns the port of these accounts. `tell` is given what people are to know, on the engine's
     /// thread: it must not block.
     #[must_use]
     pub fn new(
-        driver: AccountDriver<T, C>,
+        accounts: Accounts<T, C>,
         clock: K,
         resyncs: ResyncHandle,
-        tell: Box<dyn FnMut(GatewayNotice)>,
+        tell: Box<dyn FnMut(AccountId, GatewayNotice)>,
     ) -> Self {
-        Self {
-            driver,
-            clock,
-            ready: VecDeque::new(),
-            scratch: Vec::new(),
-            resyncs,
-            readiness: Readiness::default(),
-            notices: Vec::new(),
-            tell,
-        }
+        Self { accounts, clock, ready: VecDeque::new(), scratch: Vec::new(), resyncs, tell }
     }
 
     fn pass_on(&mut self) {
         self.ready.extend(self.scratch.drain(..));
-        self.driver.notices(&mut self.notices);
-        for notice in self.notices.drain(..) {
-            self.readiness.heard(&notice);
-            (self.tell)(notice);
-        }
+        self.accounts.notices(&mut self.tell);
     }
 }
 
@@ -84,14 +52,14 @@ impl<T: Transport, C: CallDriver, K: Clock> VenuePort for LivePort<T, C, K> {
     /// The time is the port's own, as when it polls: the loop's may be held ahead of the clock after
     /// that was set back, and a venue refuses what is signed ahead of time.
     fn send(&mut self, request: Approved<OrderRequest>, _now: Nanos) {
-        self.driver.send(&request, self.clock.now(), &mut self.scratch);
+        self.accounts.send(&request, self.clock.now(), &mut self.scratch);
         self.pass_on();
     }
 
     fn poll(&mut self, _now: Nanos) -> Option<Event> {
         if self.ready.is_empty() {
             let clock = &mut self.clock;
-            self.driver.poll(&mut || clock.now(), &mut self.scratch);
+            self.accounts.poll(&mut || clock.now(), &mut self.scratch);
             self.pass_on();
         }
         self.ready.pop_front()
@@ -113,15 +81,15 @@ impl<T: Transport, C: CallDriver, K: Clock> Port for LivePort<T, C, K> {
     }
 
     fn is_busy(&self) -> bool {
-        self.driver.is_busy()
+        self.accounts.is_busy()
     }
 
     fn is_ready(&self) -> bool {
-        self.readiness.is_ready()
+        self.accounts.are_compared()
     }
 
     fn reconcile(&mut self) -> bool {
-        let is_begun = self.driver.reconcile(self.clock.now(), &mut self.scratch);
+        let is_begun = self.accounts.reconcile(self.clock.now(), &mut self.scratch);
         self.pass_on();
         is_begun
     }
@@ -134,10 +102,10 @@ impl<T: Transport, C: CallDriver, K: Clock> Port for LivePort<T, C, K> {
 #[cfg(test)]
 mod tests {
     use tercel_adapters::net::{Budget, CallFaults, MemoryCallNet, MemoryCalls, MemoryTransport};
-    use tercel_adapters::{Gateway, GatewayOptions, Listing};
+    use tercel_adapters::{AccountDriver, Gateway, GatewayOptions, Listing};
     use tercel_core::{
-        AccountId, Command, Effect, Engine, MarketData, MarketEvent, OrderSpec, Price, Quantity,
-        ReportKind, Seq, Side, StrategyId,
+        Command, Effect, Engine, MarketData, MarketEvent, OrderSpec, Price, Quantity, ReportKind,
+        Seq, Side, StrategyId,
     };
     use tercel_testkit::{Strings, engine_config, level, linear};
 
@@ -215,7 +183,8 @@ mod tests {
         let calls = MemoryCallNet::new(0, CallFaults::NONE).driver(Budget::unlimited());
         let driver = AccountDriver::<MemoryTransport, MemoryCalls>::new(gateway, Vec::new(), calls);
         let resyncs = ResyncHandle::default();
-        let mut port = LivePort::new(driver, Still(clock), resyncs, Box::new(|_| ()));
+        let accounts = Accounts::new([driver]);
+        let mut port = LivePort::new(accounts, Still(clock), resyncs, Box::new(|_, _| ()));
         port.send(request, ahead);
         // Without a connection it is refused at once, with the time at which that was.
         let told = port.poll(ahead);

@@ -11,8 +11,8 @@ use tercel_adapters::net::{
     BusySocket, Limiter, Link, LinkOptions, MarketDriver, MarketSetup, Tls, TokioSocket, Transport,
 };
 use tercel_adapters::{
-    AccountDriver, AccountSetup, ClientIds, ClockOffset, Credentials, Environment, Gateway,
-    GatewayOptions, Listing, OrderEntry, Topic, TopicKind, Venue,
+    AccountDriver, AccountSetup, Accounts, ClientIds, ClockOffset, Credentials, Environment,
+    Gateway, GatewayOptions, Listing, OrderEntry, Topic, TopicKind, Venue,
 };
 use tercel_core::{
     AccountId, Engine, Instrument, InstrumentId, InstrumentKind, InstrumentSpec, State, VenueId,
@@ -144,7 +144,7 @@ impl Desk {
                 let market = self.market(market);
                 let resyncs = market.resyncs().clone();
                 let account = self.account(self.engine.state(), orders)?;
-                let port = LivePort::new(account, clock(), resyncs, Box::new(|_| ()));
+                let port = LivePort::new(account, clock(), resyncs, Box::new(|_, _| ()));
                 self.drive(recorder, port, LiveSource::new(market, clock()), control)
             }
             ProfileName::Pinned => {
@@ -159,7 +159,7 @@ impl Desk {
                 let build = move || Ok(LiveSource::new(market, UtcClock::system()));
                 let (feed, source) = Feed::spawn(options, &control, build).or_machine()?;
                 let account = self.account(self.engine.state(), orders)?;
-                let port = LivePort::new(account, clock(), resyncs, Box::new(|_| ()));
+                let port = LivePort::new(account, clock(), resyncs, Box::new(|_, _| ()));
                 let failure = self.drive(recorder, port, source, control)?;
                 let _ = feed.join();
                 Ok(failure)
@@ -178,7 +178,7 @@ impl Desk {
                     clock(),
                     &control,
                     resyncs,
-                    Box::new(|_| ()),
+                    Box::new(|_, _| ()),
                 )
                 .or_machine()?;
                 let failure = self.drive(recorder, port, source, control)?;
@@ -209,7 +209,7 @@ impl Desk {
         &self,
         state: &State,
         dial: impl Fn() -> T + Clone + Send + 'static,
-    ) -> Outcome<AccountDriver<T, super::calls::Answers>> {
+    ) -> Outcome<Accounts<T, super::calls::Answers>> {
         let setup = AccountSetup {
             credentials: Credentials::new("k".repeat(64), "s".repeat(64)),
             ids: ClientIds::new("tc").or_machine()?,
@@ -231,7 +231,8 @@ impl Desk {
         };
         let now = UtcClock::system().now();
         let gateway = Gateway::new(AccountId(0), self.listing.clone(), options, state, now);
-        Ok(AccountDriver::new(gateway, links, super::calls::Answers::default()))
+        let driver = AccountDriver::new(gateway, links, super::calls::Answers::default());
+        Ok(Accounts::new([driver]))
     }
 
     fn drive<R: Recorder, P: Port, S: MarketSource>(

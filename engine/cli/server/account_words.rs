@@ -1,0 +1,154 @@
+//! What people are told of an account at a venue.
+
+use tercel_adapters::GatewayNotice;
+use tercel_core::{AccountId, AssetId, InstrumentId};
+
+use super::engine::Body;
+use super::now;
+
+/// Returns what tells people of the accounts; with their names where there are several.
+pub(super) fn teller(body: &Body) -> impl FnMut(AccountId, GatewayNotice) + Send + 'static {
+    let notices = body.notices.clone();
+    let symbols: Vec<_> = body.instruments.iter().map(|own| own.spec.symbol.clone()).collect();
+    let assets = body.assets.clone();
+    let accounts = &body.beginning.state.accounts;
+    let names: Vec<_> = match accounts.len() {
+        1 => Vec::new(),
+        _ => accounts.iter().map(|own| format!("{}: ", own.name)).collect(),
+    };
+    move |account, notice| {
+        let (level, text) = text_of(&notice, &symbols, &assets);
+        let compared = match &notice {
+            GatewayNotice::Reconciled { n_orders, .. } => Some(*n_orders),
+            _ => None,
+        };
+        let difference = is_difference(&notice);
+        let name = names.get(account.index()).map_or("", String::as_str);
+        let text = format!("{name}{text}");
+        notices.tell_of_account(now(), account, level, text, difference, compared);
+    }
+}
+
+/// Returns whether a notice says that the venue's books and ours differ. That a question was asked twice
+/// or an answer came late says nothing of the books.
+const fn is_difference(notice: &GatewayNotice) -> bool {
+    match notice {
+        GatewayNotice::Reconciled { n_differences, .. } => *n_differences > 0,
+        GatewayNotice::Adopted { .. }
+        | GatewayNotice::Foreign { .. }
+        | GatewayNotice::ForeignFill { .. }
+        | GatewayNotice::HoldingDiffers { .. }
+        | GatewayNotice::PositionDiffers { .. }
+        | GatewayNotice::Orphan { .. }
+        | GatewayNotice::Vanished { .. } => true,
+        GatewayNotice::Online
+        | GatewayNotice::Offline
+        | GatewayNotice::FirstHolding { .. }
+        | GatewayNotice::FirstPosition { .. }
+        | GatewayNotice::OutcomeUnknown { .. }
+        | GatewayNotice::Settled { .. }
+        | GatewayNotice::QueryFailed { .. }
+        | GatewayNotice::Alarm { .. }
+        | GatewayNotice::MarginCall { .. }
+        | GatewayNotice::FeeNotBooked { .. } => false,
+    }
+}
+
+fn text_of(
+    notice: &GatewayNotice,
+    symbols: &[String],
+    assets: &[String],
+) -> (&'static str, String) {
+    let symbol = |id: InstrumentId| symbols.get(id.index()).map_or("?", String::as_str);
+    let asset = |id: AssetId| assets.get(id.index()).map_or("?", String::as_str);
+    let done = |adopted: bool| if adopted { "taken over" } else { "left as it is" };
+    match notice {
+        GatewayNotice::Online => ("info", "account: connected".to_owned()),
+        GatewayNotice::Offline => {
+            ("warn", "account: the connection is lost; no orders are sent until it is back".into())
+        }
+        GatewayNotice::OutcomeUnknown { order, why } => {
+            ("warn", format!("order {order}: outcome unknown ({why}); asking"))
+        }
+        GatewayNotice::Settled { order, n_questions } => {
+            ("info", format!("order {order}: settled after {n_questions} questions"))
+        }
+        GatewayNotice::Vanished { order } => {
+            ("warn", format!("order {order}: the venue does not know it any more; it is over"))
+        }
+        GatewayNotice::Orphan { order, instrument, canceling } => {
+            let done = if *canceling { "it is being cancelled" } else { "left alone" };
+            (
+                "warn",
+                format!("{}: order {order} is ours and not known; {done}", symbol(*instrument)),
+            )
+        }
+        GatewayNotice::Adopted { order, venue_order_id, instrument, strategy } => (
+            "warn",
+            format!(
+                "{}: the venue's order {venue_order_id} is of other origin; it is {order} of \
+                 strategy {strategy} from here on",
+                symbol(*instrument)
+            ),
+        ),
+        GatewayNotice::Foreign { n_orders } => {
+            ("info", format!("{n_orders} open orders of other origin, left alone"))
+        }
+        GatewayNotice::ForeignFill { instrument, qty } => (
+            "warn",
+            format!("{}: {} lots traded by an order of other origin", symbol(*instrument), qty.0),
+        ),
+        GatewayNotice::FirstHolding { asset: id, total } => {
+            ("info", format!("{}: the account begins with {}", asset(*id), total.normalize()))
+        }
+        GatewayNotice::FirstPosition { instrument, qty } => (
+            "info",
+            format!(
+                "{}: the account begins with a position of {} lots",
+                symbol(*instrument),
+                qty.0
+            ),
+        ),
+        GatewayNotice::HoldingDiffers { asset: id, ours, theirs, adopted } => (
+            "warn",
+            format!(
+                "{}: the venue holds {}, our books say {}; {}",
+                asset(*id),
+                theirs.normalize(),
+                ours.normalize(),
+                done(*adopted)
+            ),
+        ),
+        GatewayNotice::PositionDiffers { instrument, ours, theirs, adopted } => (
+            "warn",
+            format!(
+                "{}: the venue's position is {} lots, ours {}; {}",
+                symbol(*instrument),
+                theirs.0,
+                ours.0,
+                done(*adopted)
+            ),
+        ),
+        GatewayNotice::Reconciled { n_orders, n_differences } => (
+            "info",
+            format!("compared with the venue: {n_orders} open orders, {n_differences} differences"),
+        ),
+        GatewayNotice::QueryFailed { what, error } => {
+            ("warn", format!("asking for {what}: {error}; asked again"))
+        }
+        GatewayNotice::Alarm { error } => {
+            ("error", format!("the venue refuses the account: {error}; somebody has to act"))
+        }
+        GatewayNotice::MarginCall { instrument } => (
+            "error",
+            format!(
+                "{}: the venue warns that the position lacks margin and may be closed by force",
+                instrument.map_or("a position that is not followed", symbol)
+            ),
+        ),
+        GatewayNotice::FeeNotBooked { venue_order_id, fee } => (
+            "warn",
+            format!("order {venue_order_id}: a fee of {fee} in an unlisted asset, not booked"),
+        ),
+    }
+}
