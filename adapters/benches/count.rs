@@ -7,25 +7,27 @@
 //! ```
 //!
 //! The total divided by the number of messages is the cost of one (for `order` it is
-//! `*Account*Protocol*encode*`). Without arguments everything is run, and the quickest of
-//! many short rounds is told, which other work on the machine disturbs least.
+//! `*Account*Protocol*encode*`, for `order update` `*Account*Protocol*decode*`). Without arguments
+//! everything is run, and the quickest of many short rounds is told, which other work on the machine
+//! disturbs least.
 
 mod wire;
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use wire::{Account, MESSAGES, Market, ROUND};
+use wire::{Account, MESSAGES, Market, ORDER_UPDATE, ROUND};
 
 const DEPTH: &str = "depth";
 const ORDER: &str = "order";
+const UPDATE: &str = "order update";
 
 #[expect(clippy::print_stdout, reason = "the result of a program")]
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
     let wanted = args.next();
     let count: u64 = args.next().and_then(|count| count.parse().ok()).unwrap_or(500_000);
-    let names = [DEPTH, ORDER].into_iter().chain(MESSAGES.map(|(name, _)| name));
+    let names = [DEPTH, ORDER, UPDATE].into_iter().chain(MESSAGES.map(|(name, _)| name));
     for name in names.filter(|name| wanted.as_deref().is_none_or(|wanted| wanted == *name)) {
         println!("{name}: {:.0} ns", run(name, count.div_ceil(ROUND)));
     }
@@ -50,6 +52,11 @@ fn run(name: &str, n_rounds: u64) -> f64 {
             None if name == ORDER => {
                 for _ in 0..ROUND {
                     black_box(account.place());
+                }
+            }
+            None if name == UPDATE => {
+                for _ in 0..ROUND {
+                    black_box(account.decode(black_box(ORDER_UPDATE)));
                 }
             }
             None => {

@@ -8,7 +8,7 @@ mod wire;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use wire::{Account, MESSAGES, Market, ROUND};
+use wire::{Account, MESSAGES, Market, ORDER_UPDATE, ROUND};
 
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
@@ -33,6 +33,8 @@ fn decode(c: &mut Criterion) {
     for (name, message) in MESSAGES {
         group.bench_function(name, |b| b.iter(|| market.decode(black_box(message))));
     }
+    let mut account = Account::new();
+    group.bench_function("order update", |b| b.iter(|| account.decode(black_box(ORDER_UPDATE))));
     group.finish();
 }
 

@@ -3,6 +3,8 @@
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
+use crate::digits::{bits_before, digits, first_of, values, word};
+
 /// The steps of an instrument's prices or quantities.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Grid {
@@ -14,10 +16,12 @@ pub struct Grid {
     /// One more than 2^64 divided by `eighths`, rounded down: division by multiplication.
     inverse: u64,
     /// Of a step that is a power of ten, the bits of a word that its decimals leave for whole
-    /// digits, a digit a byte; zero for other steps.
+    /// digits, a digit a byte, but no more than seven; zero for other steps.
     whole_bits: u32,
     /// The bits that they take.
     part_bits: u32,
+    /// How far up they go to be the last of a word, zero if there are none.
+    part_shift: u32,
     /// The bits of a word of decimals that are finer than such a step.
     beyond: u64,
 }
@@ -48,105 +52,80 @@ impl Grid {
             .unwrap_or(0);
         let inverse = if eighths > 1 { u64::MAX / eighths + 1 } else { 0 };
         let (whole_bits, part_bits) =
-            if mantissa == 1 && scale < 8 { (64 - 8 * scale, 8 * scale) } else { (0, 0) };
+            if mantissa == 1 && scale < 8 { ((64 - 8 * scale).min(56), 8 * scale) } else { (0, 0) };
+        let part_shift = (64 - part_bits) % 64;
         let beyond = u64::MAX << part_bits;
-        Some(Self { mantissa, scale, eighths, inverse, whole_bits, part_bits, beyond })
+        Some(Self { mantissa, scale, eighths, inverse, whole_bits, part_bits, part_shift, beyond })
     }
 
-    /// Returns the steps of a number at `at`, which is behind its opening quote, and the place
-    /// behind its closing one. `None` if it is not on the grid or not of the plain kind: up to
-    /// eight digits, a point and up to eight digits, with bytes to spare behind. Then
-    /// [`steps`](Self::steps) has the answer.
+    /// Returns the steps of the number that a text begins with, whose opening quote was taken, and
+    /// what is behind its closing one. `None` if it is not on the grid or not of the plain kind: up
+    /// to eight digits, and a point and up to eight more or nothing. Then [`steps`](Self::steps) has
+    /// the answer.
     #[expect(clippy::inline_always, reason = "a call costs a fifth of what there is to do")]
     #[inline(always)]
-    #[must_use]
-    pub fn quick(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
-        // As long as the longest number with a point among its first eight bytes and the quote
-        // behind it, so that the text's end is looked for once.
-        if let Some(text) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WIDE>)
-            && let Some((steps, n)) = self.quick_parts(text)
+    pub(crate) fn quick<'a>(&self, text: &'a [u8]) -> Option<(i64, &'a [u8])> {
+        // As long as the longest plain number with its quote, so that the text's end is looked for
+        // once.
+        if let Some(window) = text.first_chunk::<WIDE>()
+            && let Some((steps, n)) = self.joint(window)
         {
-            return Some((steps, at + n));
+            return Some((steps, &text[n..]));
         }
-        self.quick_rest(bytes, at)
+        self.quick_rest(text)
     }
 
-    /// The same for numbers that are not wholly within the text given, or are written otherwise.
+    /// The same for numbers at a text's end, or of more digits than one word has, or on other grids.
     #[inline(never)]
-    fn quick_rest(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
-        let rest = bytes.get(at..)?;
-        if rest.len() < WIDE {
-            let mut text = [0; WIDE];
-            text[..rest.len()].copy_from_slice(rest);
-            if let Some((steps, n)) = self.quick_parts(&text) {
-                return Some((steps, at + n));
-            }
-        }
-        self.quick_whole(bytes, at)
+    fn quick_rest<'a>(&self, text: &'a [u8]) -> Option<(i64, &'a [u8])> {
+        let mut window = [0; WIDE];
+        let n = text.len().min(WIDE);
+        window[..n].copy_from_slice(&text[..n]);
+        let (steps, n) = self.joint(&window).or_else(|| self.apart(&window))?;
+        Some((steps, text.get(n..)?))
     }
 
-    /// Returns the steps of a number with a point among its first eight bytes, and how many bytes
-    /// it takes with its closing quote.
+    /// Returns the steps of a number on a grid of a power of ten that has up to seven digits, a
+    /// point, and decimals; and how many bytes it takes with its closing quote. `None` if together
+    /// with the grid's decimals it has more than eight digits.
+    ///
+    /// Whole digits and decimals are put together as texts and read as one number, so nothing has
+    /// to be divided.
     #[expect(clippy::inline_always, reason = "a call costs a fifth of what there is to do")]
     #[inline(always)]
-    fn quick_parts(&self, text: &[u8; WIDE]) -> Option<(i64, usize)> {
+    fn joint(&self, text: &[u8; WIDE]) -> Option<(i64, usize)> {
         let head = word(text, 0)?;
-        let mark = marks(head, b'.');
-        // Of the digits before the point. A quote before it is no digit, which is seen below.
-        let n_bits = mark.trailing_zeros() & !7;
-        if n_bits == 0 || mark == 0 {
+        let n_bits = bits_before(head, b'.');
+        if n_bits == 0 || n_bits > self.whole_bits {
             return None;
         }
-        let whole = (head ^ ZEROS) << (64 - n_bits);
-        let tail_at = place_of(mark) + 1;
+        let whole = values(head) << (64 - n_bits);
+        let tail_at = n_bits as usize / 8 + 1;
         let tail = word(text, tail_at)?;
-        let mark = marks(tail, b'"');
-        let (part, end) = if mark == 0 {
-            if *text.get(tail_at + 8)? != b'"' {
-                return None;
-            }
-            (tail ^ ZEROS, tail_at + 9)
+        // Many venues always write eight decimals, so it is first seen whether they have.
+        let (part, n) = if text[tail_at + 8] == b'"' && values(tail) & self.beyond == 0 {
+            (values(tail), 8)
         } else {
-            let n_bits = mark.trailing_zeros() & !7;
-            if n_bits == 0 {
-                return None;
-            }
-            ((tail ^ ZEROS) & !(u64::MAX << n_bits), tail_at + place_of(mark) + 1)
+            decimals(tail, text[tail_at + 8]).filter(|(part, _)| part & self.beyond == 0)?
         };
-        if n_bits <= self.whole_bits && part & self.beyond == 0 {
-            // Whole steps and at most eight digits of them, so both parts are put together as
-            // texts and read as one number, and nothing has to be divided.
-            let bits = self.part_bits;
-            let steps = digits(whole >> bits | (part << 1) << (63 - bits))?;
-            return Some((steps.cast_signed(), end));
-        }
-        let units = digits(whole)? * QUICK_ONE + digits(part)?;
-        Some((self.divide(units)?, end))
+        let steps = digits(whole >> self.part_bits | part << self.part_shift)?;
+        Some((steps.cast_signed(), tail_at + n + 1))
     }
 
-    /// The same for numbers without a point or with eight digits before it.
-    #[inline(never)]
-    fn quick_whole(&self, bytes: &[u8], at: usize) -> Option<(i64, usize)> {
-        let head = word(bytes, at)?;
-        let n_whole = first(head, b'"').unwrap_or(8);
+    /// The same for numbers and grids of any kind: digits before and behind the point are numbers of
+    /// their own.
+    fn apart(&self, text: &[u8; WIDE]) -> Option<(i64, usize)> {
+        let head = word(text, 0)?;
+        let n_whole = first_of(head, b'.', b'"').unwrap_or(8);
         if n_whole == 0 {
             return None;
         }
-        let whole = digits((head ^ ZEROS) << (64 - 8 * n_whole))?;
-        let end = at + n_whole;
-        match *bytes.get(end)? {
-            b'"' => Some((self.divide(whole * QUICK_ONE)?, end + 1)),
+        let whole = digits(values(head) << (64 - 8 * n_whole))? * QUICK_ONE;
+        match text[n_whole] {
+            b'"' => Some((self.divide(whole)?, n_whole + 1)),
             b'.' => {
-                let tail_at = end + 1;
-                let tail = word(bytes, tail_at)?;
-                let (part, n_part) = match first(tail, b'"') {
-                    Some(0) => return None,
-                    Some(n) => ((tail ^ ZEROS) & !(u64::MAX << (8 * n)), n),
-                    None if *bytes.get(tail_at + 8)? == b'"' => (tail ^ ZEROS, 8),
-                    None => return None,
-                };
-                let units = whole * QUICK_ONE + digits(part)?;
-                Some((self.divide(units)?, tail_at + n_part + 1))
+                let (part, n_part) = decimals(word(text, n_whole + 1)?, text[n_whole + 9])?;
+                Some((self.divide(whole + digits(part)?)?, n_whole + n_part + 2))
             }
             _ => None,
         }
@@ -280,6 +259,17 @@ impl Number {
     }
 }
 
+/// Returns the values of up to eight decimals that a quote ends, and how many there are; `next` is
+/// the byte behind the word. `None` if there are none or more.
+#[inline]
+fn decimals(word: u64, next: u8) -> Option<(u64, usize)> {
+    match bits_before(word, b'"') {
+        0 => None,
+        64 => (next == b'"').then_some((values(word), 8)),
+        n_bits => Some((values(word) & !(u64::MAX << n_bits), n_bits as usize / 8)),
+    }
+}
+
 /// Reads what follows the `e`.
 fn power(text: &[u8]) -> Option<i32> {
     let (negative, digits) = match text.split_first()? {
@@ -311,111 +301,6 @@ fn shifted(digits: u128, by: i32) -> Option<u128> {
     }
 }
 
-const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
-const ONES: u64 = u64::from_le_bytes([1; 8]);
-const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
-
-/// Returns the eight bytes at `at`, the first one lowest.
-#[inline]
-pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
-}
-
-/// Returns the place of the first `byte` in a word.
-#[inline]
-pub(crate) const fn first(word: u64, byte: u8) -> Option<usize> {
-    place(marks(word, byte))
-}
-
-/// Returns the place of the first of two bytes in a word.
-#[inline]
-pub(crate) const fn first_of(word: u64, one: u8, other: u8) -> Option<usize> {
-    place(marks(word, one) | marks(word, other))
-}
-
-/// Marks bytes of a value: the lowest set bit is right, those above it may lie.
-#[inline]
-const fn marks(word: u64, byte: u8) -> u64 {
-    let zeroed = word ^ (ONES * byte as u64);
-    zeroed.wrapping_sub(ONES) & !zeroed & HIGHS
-}
-
-#[inline]
-const fn place(marks: u64) -> Option<usize> {
-    if marks == 0 { None } else { Some(place_of(marks)) }
-}
-
-/// Returns the place of the lowest mark, 8 if there is none.
-#[inline]
-const fn place_of(marks: u64) -> usize {
-    marks.trailing_zeros() as usize / 8
-}
-
-/// Ten to the index.
-const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
-
-/// Returns the number at `at`, up to fifteen digits, with the place behind it. `None` if it has
-/// none or more, or if the text ends too soon behind it for whole words.
-#[inline]
-pub(crate) fn whole(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
-    let head = word(bytes, at)? ^ ZEROS;
-    let others = marks_of_others(head);
-    if others != 0 {
-        let n = place_of(others);
-        if n == 0 {
-            return None;
-        }
-        return Some((joined(head << (64 - 8 * n)), at + n));
-    }
-    let tail = word(bytes, at + 8)? ^ ZEROS;
-    let n = match marks_of_others(tail) {
-        0 => return None,
-        others => place_of(others),
-    };
-    // In two steps, because all of the word goes where there is no digit in it.
-    let low = joined(tail << 1 << (63 - 8 * n));
-    Some((joined(head) * POWERS[n] + low, at + 8 + n))
-}
-
-/// Returns the place of the first byte from `at` on that is no digit, or the text's end.
-#[inline]
-pub(crate) fn behind_digits(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = word(bytes, at) {
-        let others = marks_of_others(word ^ ZEROS);
-        at += place_of(others);
-        if others != 0 {
-            return at;
-        }
-    }
-    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-        at += 1;
-    }
-    at
-}
-
-/// Marks bytes that are no values of digits: the lowest set bit is right, those above it may lie.
-#[inline]
-const fn marks_of_others(values: u64) -> u64 {
-    const ABOVE_NINE: u64 = u64::from_le_bytes([0x76; 8]);
-    (values.wrapping_add(ABOVE_NINE) | values) & HIGHS
-}
-
-/// Returns the number that eight digits (as values, the first one lowest) make; `None` if one of
-/// them is none.
-#[inline]
-const fn digits(values: u64) -> Option<u64> {
-    if marks_of_others(values) == 0 { Some(joined(values)) } else { None }
-}
-
-/// Returns the number that the values of eight digits make, the first one lowest.
-#[inline]
-const fn joined(values: u64) -> u64 {
-    // Neighbours are put together three times: to 2, to 4, to 8 digits.
-    let pairs = (values.wrapping_mul(10 * 256 + 1) >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(100 * 65_536 + 1) >> 16) & 0x0000_ffff_0000_ffff;
-    fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -428,8 +313,8 @@ mod tests {
 
     fn quick(step: &str, text: &str) -> Option<i64> {
         let padded = format!("\"{text}\",\"0.00000000\"]]}}");
-        let (steps, end) = grid(step).quick(padded.as_bytes(), 1)?;
-        assert_eq!(end, text.len() + 2);
+        let (steps, rest) = grid(step).quick(&padded.as_bytes()[1..])?;
+        assert_eq!(rest, &padded.as_bytes()[text.len() + 2..]);
         Some(steps)
     }
 
@@ -505,7 +390,7 @@ mod tests {
             let grid = Grid::new(Decimal::new(mantissa, scale)).unwrap();
             let text = format!("{whole}.{part}");
             let padded = format!("{text}\",\"0.00000000\"]]}}");
-            let quick = grid.quick(padded.as_bytes(), 0).map(|(steps, _)| steps);
+            let quick = grid.quick(padded.as_bytes()).map(|(steps, _)| steps);
             prop_assert_eq!(quick, grid.steps(text.as_bytes()));
             let exact = text.parse::<Decimal>().unwrap() / grid.decimal(1);
             let expected = exact.fract().is_zero().then(|| exact.to_i64().unwrap());
@@ -513,19 +398,8 @@ mod tests {
         }
 
         #[test]
-        fn whole_numbers_are_read(value in 0_u64..1_000_000_000_000_000, n_zeros in 0_usize..3, behind in "[^0-9]") {
-            let text = format!("{}{value}", "0".repeat(n_zeros));
-            let padded = format!("{text}{behind}0123456789abcdef");
-            let expected = (text.len() < 16).then_some((value, text.len()));
-            prop_assert_eq!(whole(padded.as_bytes(), 0), expected);
-            prop_assert_eq!(behind_digits(padded.as_bytes(), 0), text.len());
-        }
-
-        #[test]
-        fn quick_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..40), at in 0_usize..42) {
-            let _ = grid("0.01").quick(&bytes, at);
-            let _ = whole(&bytes, at);
-            let _ = behind_digits(&bytes, at);
+        fn quick_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = grid("0.01").quick(&bytes);
             let _ = grid("0.01").steps(&bytes);
             let _ = grid("0.01").nearest(&bytes);
         }

@@ -14,6 +14,7 @@ mod capabilities;
 mod client_id;
 mod clock;
 mod credentials;
+mod digits;
 mod document;
 mod error;
 mod gateway;

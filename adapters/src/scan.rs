@@ -3,42 +3,55 @@
 //! Everything returns `None` where the text is not of the expected kind, escapes in strings
 //! included; a caller then takes the long way, [`Normaliser`](crate::normal::Normaliser).
 
-use crate::grid::{Grid, behind_digits, first_of, whole, word};
+use crate::digits::{behind_digits, first_of, whole, word};
+use crate::grid::Grid;
 
 /// A place in a text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    /// How long the whole text is.
+    n_bytes: usize,
+    rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { n_bytes: bytes.len(), rest: bytes }
     }
 
-    pub(crate) const fn at(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at }
+    pub(crate) fn at(bytes: &'a [u8], at: usize) -> Self {
+        Self { n_bytes: bytes.len(), rest: bytes.get(at..).unwrap_or_default() }
     }
 
     /// Returns the place.
     pub(crate) const fn place(&self) -> usize {
-        self.at
+        self.n_bytes - self.rest.len()
+    }
+
+    /// Returns what is left.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     /// Skips white space and returns the byte behind it without taking it.
     #[inline]
     pub(crate) fn peek(&mut self) -> Option<u8> {
         loop {
-            let byte = *self.bytes.get(self.at)?;
+            let (&byte, behind) = self.rest.split_first()?;
             if byte > b' ' {
                 return Some(byte);
             }
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return None;
             }
-            self.at += 1;
+            self.rest = behind;
         }
+    }
+
+    /// Takes a byte that was seen.
+    #[inline]
+    fn step(&mut self) {
+        self.rest = self.rest.get(1..).unwrap_or_default();
     }
 
     /// Takes `byte`, white space before it included.
@@ -47,50 +60,22 @@ impl<'a> Cursor<'a> {
         if self.peek()? != byte {
             return None;
         }
-        self.at += 1;
+        self.step();
         Some(())
     }
 
     /// Returns whether only white space is left.
     pub(crate) fn is_at_end(&mut self) -> bool {
-        self.peek().is_none() && self.at == self.bytes.len()
+        self.peek().is_none() && self.rest.is_empty()
     }
 
     /// Takes a string and returns what is between its quotes.
     #[inline]
     pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
-        self.rest_of_string()
-    }
-
-    /// Takes what is left of a string whose opening quote was taken, and returns it without its
-    /// closing one.
-    #[inline]
-    pub(crate) fn rest_of_string(&mut self) -> Option<&'a [u8]> {
-        let start = self.at;
-        let end = self.closing_quote()?;
-        self.at = end + 1;
-        Some(&self.bytes[start..end])
-    }
-
-    /// Returns the place of the quote that ends the string; `None` if there is an escape before it.
-    #[inline]
-    fn closing_quote(&self) -> Option<usize> {
-        let mut at = self.at;
-        while let Some(word) = word(self.bytes, at) {
-            if let Some(n) = first_of(word, b'"', b'\\') {
-                let end = at + n;
-                return (self.bytes[end] == b'"').then_some(end);
-            }
-            at += 8;
-        }
-        loop {
-            match *self.bytes.get(at)? {
-                b'"' => return Some(at),
-                b'\\' => return None,
-                _ => at += 1,
-            }
-        }
+        let (text, behind) = rest_of_string(self.rest)?;
+        self.rest = behind;
+        Some(text)
     }
 
     /// Takes a number, bare or in quotes, and returns its text.
@@ -99,24 +84,22 @@ impl<'a> Cursor<'a> {
         if self.peek()? == b'"' {
             return self.string();
         }
-        let start = self.at;
-        self.at = behind_digits(self.bytes, start);
-        while let Some(byte) = self.bytes.get(self.at) {
-            match byte {
-                b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E' => self.at += 1,
-                _ => break,
-            }
+        let text = self.rest;
+        self.rest = behind_digits(text);
+        while let [b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E', behind @ ..] = self.rest {
+            self.rest = behind;
         }
-        (self.at > start).then(|| &self.bytes[start..self.at])
+        let n = text.len() - self.rest.len();
+        (n > 0).then(|| &text[..n])
     }
 
     /// Takes a whole number that is not negative, bare or in quotes.
     #[inline]
     pub(crate) fn unsigned(&mut self) -> Option<u64> {
-        if let Some((value, end)) = whole(self.bytes, self.at)
-            && matches!(self.bytes.get(end), Some(b',' | b'}'))
+        if let Some((value, behind)) = whole(self.rest)
+            && matches!(behind.first(), Some(b',' | b'}'))
         {
-            self.at = end;
+            self.rest = behind;
             return Some(value);
         }
         let text = self.number()?;
@@ -133,17 +116,18 @@ impl<'a> Cursor<'a> {
     /// Takes a number, bare or in quotes, as steps of a grid.
     #[inline]
     pub(crate) fn steps(&mut self, grid: &Grid) -> Option<i64> {
-        if self.peek()? == b'"'
-            && let Some((steps, end)) = grid.quick(self.bytes, self.at + 1)
+        self.peek()?;
+        if let [b'"', number @ ..] = self.rest
+            && let Some((steps, behind)) = grid.quick(number)
         {
-            self.at = end;
+            self.rest = behind;
             return Some(steps);
         }
-        let start = self.at;
+        let start = self.rest;
         let steps = grid.steps(self.number()?);
         if steps.is_none() {
             // For whoever tells what was wrong.
-            self.at = start;
+            self.rest = start;
         }
         steps
     }
@@ -151,13 +135,12 @@ impl<'a> Cursor<'a> {
     /// Takes `true` or `false`.
     pub(crate) fn boolean(&mut self) -> Option<bool> {
         self.peek()?;
-        let rest = &self.bytes[self.at..];
-        let (value, n) = match rest {
-            [b't', b'r', b'u', b'e', ..] => (true, 4),
-            [b'f', b'a', b'l', b's', b'e', ..] => (false, 5),
+        let (value, behind) = match self.rest {
+            [b't', b'r', b'u', b'e', behind @ ..] => (true, behind),
+            [b'f', b'a', b'l', b's', b'e', behind @ ..] => (false, behind),
             _ => return None,
         };
-        self.at += n;
+        self.rest = behind;
         Some(value)
     }
 
@@ -183,27 +166,44 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes a price and a quantity that are both on their grids, in quotes and without white
-    /// space; nothing is taken if they are written otherwise.
+    /// Takes a price and a quantity in any form that numbers have.
+    #[inline(never)]
+    fn level(&mut self, price: &Grid, qty: &Grid) -> Option<(Option<i64>, i64)> {
+        let price = self.price(price)?;
+        self.take(b',')?;
+        Some((price, self.floored(qty)?))
+    }
+
+    /// Takes levels for as long as they are on their grids, in quotes and without white space; of
+    /// those that another follows, with its opening bracket. Returns whether the last one taken
+    /// still has to be closed.
     #[inline]
-    fn quick_level(&mut self, price: &Grid, qty: &Grid) -> Option<(i64, i64)> {
-        if *self.bytes.get(self.at)? != b'"' {
-            return None;
+    fn plain_levels(
+        &mut self,
+        price: &Grid,
+        qty: &Grid,
+        each: &mut impl FnMut(Option<i64>, i64),
+    ) -> bool {
+        let mut rest = self.rest;
+        while let Some((price, qty, behind)) = plain_level(rest, price, qty) {
+            each(Some(price), qty);
+            match behind.strip_prefix(b"],[") {
+                Some(next) => rest = next,
+                None => {
+                    self.rest = behind;
+                    return true;
+                }
+            }
         }
-        let (price, end) = price.quick(self.bytes, self.at + 1)?;
-        if self.bytes.get(end..end + 2)? != b",\"" {
-            return None;
-        }
-        let (qty, end) = qty.quick(self.bytes, end + 2)?;
-        self.at = end;
-        Some((price, qty))
+        self.rest = rest;
+        false
     }
 
     /// Takes `[[price, qty], …]` and hands each pair to `each`.
     ///
     /// Orders outlive a change of the grid that they were placed on, so levels off the grid are
     /// handed out without a price, and quantities are rounded towards zero.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn levels(
         &mut self,
         price: &Grid,
@@ -212,32 +212,20 @@ impl<'a> Cursor<'a> {
     ) -> Option<()> {
         self.take(b'[')?;
         if self.peek()? == b']' {
-            self.at += 1;
+            self.step();
             return Some(());
         }
-        self.take(b'[')?;
         loop {
-            match self.quick_level(price, qty) {
-                Some((px, size)) => each(Some(px), size),
-                None => {
-                    let px = self.price(price)?;
-                    self.take(b',')?;
-                    each(px, self.floored(qty)?);
-                }
-            }
-            // With the quote, which is left: four bytes are one comparison.
-            if self.bytes.get(self.at..self.at + 4) == Some(b"],[\"") {
-                self.at += 3;
-                continue;
+            self.take(b'[')?;
+            if !self.plain_levels(price, qty, &mut each) {
+                let (price, qty) = self.level(price, qty)?;
+                each(price, qty);
             }
             self.take(b']')?;
             match self.peek()? {
-                b',' => {
-                    self.at += 1;
-                    self.take(b'[')?;
-                }
+                b',' => self.step(),
                 b']' => {
-                    self.at += 1;
+                    self.step();
                     return Some(());
                 }
                 _ => return None,
@@ -253,9 +241,8 @@ impl<'a> Cursor<'a> {
             b'{' | b'[' => self.skip_nested(),
             b't' | b'f' => self.boolean().map(|_| ()),
             b'n' => {
-                let is_null = self.bytes[self.at..].starts_with(b"null");
-                self.at += 4;
-                is_null.then_some(())
+                self.rest = self.rest.strip_prefix(b"null")?;
+                Some(())
             }
             _ => self.number().map(|_| ()),
         }
@@ -274,7 +261,7 @@ impl<'a> Cursor<'a> {
                 }
                 _ => {}
             }
-            self.at += 1;
+            self.step();
             if depth == 0 {
                 return Some(());
             }
@@ -289,7 +276,7 @@ impl<'a> Cursor<'a> {
     ) -> Option<()> {
         self.take(b'{')?;
         if self.peek()? == b'}' {
-            self.at += 1;
+            self.step();
             return Some(());
         }
         loop {
@@ -297,15 +284,47 @@ impl<'a> Cursor<'a> {
             self.take(b':')?;
             each(key, self)?;
             match self.peek()? {
-                b',' => self.at += 1,
+                b',' => self.step(),
                 b'}' => {
-                    self.at += 1;
+                    self.step();
                     return Some(());
                 }
                 _ => return None,
             }
         }
     }
+}
+
+/// Returns what is left of a string whose opening quote was taken, without its closing one, and what
+/// is behind that; `None` if there is an escape in it.
+#[inline]
+pub(crate) fn rest_of_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut at = 0;
+    while let Some(word) = word(text, at) {
+        if let Some(n) = first_of(word, b'"', b'\\') {
+            at += n;
+            break;
+        }
+        at += 8;
+    }
+    // Where it was found, or among the last bytes, which are no word.
+    loop {
+        match text.get(at)? {
+            b'"' => return Some((&text[..at], &text[at + 1..])),
+            b'\\' => return None,
+            _ => at += 1,
+        }
+    }
+}
+
+/// Returns a price and a quantity that are both on their grids, in quotes and without white space,
+/// and what is behind them; `None` if they are written otherwise.
+#[expect(clippy::inline_always, reason = "it is most of what there is to do")]
+#[inline(always)]
+fn plain_level<'a>(text: &'a [u8], price: &Grid, qty: &Grid) -> Option<(i64, i64, &'a [u8])> {
+    let (price, text) = price.quick(text.strip_prefix(b"\"")?)?;
+    let (qty, text) = qty.quick(text.strip_prefix(b",\"")?)?;
+    Some((price, qty, text))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! From a symbol in a message to the place of what belongs to it.
 
-use crate::grid::{first, word};
+use crate::digits::{first, word};
 
 /// Places by symbol, looked up once per message: one multiplication and, as a rule, one probe.
 #[derive(Clone, Debug)]
@@ -50,23 +50,26 @@ impl SymbolTable {
         }
     }
 
-    /// Returns the place of the symbol at `at`, which is behind its opening quote, and the place
-    /// in the text behind its closing one. `None` also for symbols that [`place`](Self::place)
-    /// has to look up: those longer than fifteen bytes or at the text's very end.
+    /// Returns the place of the symbol that a text begins with, whose opening quote was taken, and
+    /// what is behind its closing one. `None` also for symbols that [`place`](Self::place) has to
+    /// look up: those longer than fifteen bytes or at the text's very end.
     #[inline]
-    pub(crate) fn quick_place(&self, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-        let (low, high) = (word(bytes, at)?, word(bytes, at + 8)?);
-        let (n, low, high) = match (first(low, b'"'), first(high, b'"')) {
-            (Some(n), _) => (n, low & !(u64::MAX << (8 * n)), 0),
-            (None, Some(n)) => (8 + n, low, high & !(u64::MAX << (8 * n))),
-            (None, None) => return None,
+    pub(crate) fn quick_place<'a>(&self, text: &'a [u8]) -> Option<(usize, &'a [u8])> {
+        let window = text.first_chunk::<16>()?;
+        let (low, high) = (word(window, 0)?, word(window, 8)?);
+        let (n, low, high) = match first(low, b'"') {
+            Some(n) => (n, low & !(u64::MAX << (8 * n)), 0),
+            None => {
+                let n = first(high, b'"')?;
+                (8 + n, low, high & !(u64::MAX << (8 * n)))
+            }
         };
         let key = [low, high | (n as u64) << 56];
         let mut cell = self.cell(key);
         loop {
             let idx = usize::from(self.cells[cell]).checked_sub(1)?;
             if self.keys[idx] == key {
-                return Some((idx, at + n + 1));
+                return Some((idx, &text[n + 1..]));
             }
             cell = (cell + 1) & (self.cells.len() - 1);
         }
@@ -103,12 +106,13 @@ mod tests {
         for (idx, name) in names.iter().enumerate() {
             assert_eq!(table.place(name.as_bytes()), Some(idx));
             let text = format!("\"{name}\",\"and what comes behind\"");
-            assert_eq!(table.quick_place(text.as_bytes(), 1), Some((idx, name.len() + 2)));
+            let behind = &text.as_bytes()[name.len() + 2..];
+            assert_eq!(table.quick_place(&text.as_bytes()[1..]), Some((idx, behind)));
         }
         for name in ["", "A", "A1USD", "A700USDT", "B1USDT"] {
             assert_eq!(table.place(name.as_bytes()), None);
             let text = format!("\"{name}\",\"and what comes behind\"");
-            assert_eq!(table.quick_place(text.as_bytes(), 1), None);
+            assert_eq!(table.quick_place(&text.as_bytes()[1..]), None);
         }
         assert_eq!(SymbolTable::new([]).place(b"X"), None);
     }
@@ -120,8 +124,8 @@ mod tests {
         for (idx, name) in names.iter().enumerate() {
             assert_eq!(table.place(name.as_bytes()), Some(idx));
             let text = format!("{name}\",\"and what comes behind\"");
-            let quick = table.quick_place(text.as_bytes(), 0);
-            assert_eq!(quick, (idx == 0).then_some((0, 16)));
+            let quick = table.quick_place(text.as_bytes());
+            assert_eq!(quick, (idx == 0).then_some((0, &text.as_bytes()[16..])));
         }
     }
 }

@@ -40,6 +40,9 @@ pub(crate) const MESSAGES: [(&str, &str); 4] = [
     ),
 ];
 
+/// What the venue says of an order of ours that was filled in part.
+pub(crate) const ORDER_UPDATE: &str = r#"{"subscriptionId":0,"event":{"e":"executionReport","E":1723161255343,"s":"BTCUSDT","c":"tc1-7","S":"BUY","o":"LIMIT","f":"GTC","q":"0.02000000","p":"61837.63000000","P":"0.00000000","F":"0.00000000","g":-1,"C":"","x":"TRADE","X":"PARTIALLY_FILLED","r":"NONE","i":30003187121,"l":"0.01000000","z":"0.01000000","L":"61837.63000000","n":"0.00000750","N":"BTC","T":1723161255342,"t":3735683259,"I":8641984,"w":false,"m":true,"M":true,"O":1723161255208,"Z":"618.37630000","Y":"618.37630000","Q":"0.00000000","W":1723161255208,"V":"EXPIRE_MAKER"}}"#;
+
 fn listing() -> Listing {
     let mut spec = InstrumentSpec::linear("BTCUSDT", "0.01", "0.00001");
     spec.kind = InstrumentKind::Spot;
@@ -137,6 +140,15 @@ impl Account {
         self.connection.protocol.subscribe(Nanos(0), &mut self.out);
         self.out.news.clear();
         self.out.clear_frames();
+    }
+
+    /// Reads a message and returns how many news it led to.
+    pub(crate) fn decode(&mut self, message: &str) -> usize {
+        let frame = Frame::Text(message.as_bytes());
+        self.connection.protocol.decode(frame, Nanos(1), &mut self.out).expect("it is well-formed");
+        let n_news = self.out.news.len();
+        self.out.news.clear();
+        n_news
     }
 
     /// Puts a limit order into a signed frame and returns how long that is.

@@ -6,6 +6,7 @@
 //! Keys may come in any order, unknown ones are passed over. What this pass cannot read is
 //! rewritten into plain shape once and read again. All three ways give the same.
 
+mod line;
 mod straight;
 
 use tercel_core::{Bar, Price, Quantity, Side};

@@ -6,107 +6,17 @@
 
 use tercel_core::{Price, Quantity, Side};
 
-use super::{Message, OffGrid, Shapes, is_whole, millis};
+use super::line::Line;
+use super::{Message, OffGrid, Shapes, is_whole};
 use crate::book_sync::Change;
-use crate::grid::{Grid, behind_digits, whole};
 use crate::scan::Cursor;
-use crate::symbols::SymbolTable;
-
-/// A place in a text of a known form.
-#[derive(Clone, Copy)]
-struct Line<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Line<'a> {
-    /// Takes these bytes if they are next.
-    #[inline]
-    fn has<const N: usize>(&mut self, expected: &[u8; N]) -> bool {
-        let found = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<N>);
-        let is_next = found == Some(expected);
-        self.at += if is_next { N } else { 0 };
-        is_next
-    }
-
-    #[inline]
-    fn expect<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
-        self.has(expected).then_some(())
-    }
-
-    #[inline]
-    fn unsigned(&mut self) -> Option<u64> {
-        let (value, end) = whole(self.bytes, self.at)?;
-        self.at = end;
-        Some(value)
-    }
-
-    #[inline]
-    fn time(&mut self) -> Option<i64> {
-        millis(self.unsigned()?, "").ok()
-    }
-
-    /// Passes over a whole number.
-    #[inline]
-    fn pass_number(&mut self) -> Option<()> {
-        let end = behind_digits(self.bytes, self.at);
-        let is_one = end > self.at;
-        self.at = end;
-        is_one.then_some(())
-    }
-
-    /// Takes the rest of a string, whose opening quote was taken, with its closing quote.
-    #[inline]
-    fn text(&mut self) -> Option<&'a [u8]> {
-        let mut cursor = Cursor::at(self.bytes, self.at);
-        let text = cursor.rest_of_string()?;
-        self.at = cursor.place();
-        Some(text)
-    }
-
-    /// Takes the rest of a number in quotes, the opening one of which was taken.
-    #[inline]
-    fn steps(&mut self, grid: &Grid) -> Option<i64> {
-        let (steps, end) = grid.quick(self.bytes, self.at)?;
-        self.at = end;
-        Some(steps)
-    }
-
-    #[inline]
-    fn slot(&mut self, symbols: &SymbolTable) -> Option<usize> {
-        let (slot, end) = symbols.quick_place(self.bytes, self.at)?;
-        self.at = end;
-        Some(slot)
-    }
-
-    #[inline]
-    fn boolean(&mut self) -> Option<bool> {
-        if self.has(b"true") {
-            return Some(true);
-        }
-        self.expect(b"false")?;
-        Some(false)
-    }
-
-    /// Takes what futures have at the end of a message, which tells nothing of use.
-    #[inline]
-    fn pass_end(&mut self) -> Option<()> {
-        if self.has(b",\"st\":") {
-            self.pass_number()?;
-        }
-        if self.has(b",\"ps\":\"") {
-            self.text()?;
-        }
-        Some(())
-    }
-}
 
 impl Shapes {
     /// Reads a message in the form that it has always had; `None` if it has another.
     #[inline]
     pub(super) fn straight(&mut self, bytes: &[u8]) -> Option<Message> {
         self.off = OffGrid::default();
-        let mut line = Line { bytes, at: 0 };
+        let mut line = Line(bytes);
         let mut stream: &[u8] = b"";
         let is_streamed = line.has(b"{\"stream\":\"");
         if is_streamed {
@@ -116,21 +26,10 @@ impl Shapes {
         let message = if line.has(b"{\"e\":\"") {
             if line.has(b"depthUpdate\",\"E\":") {
                 self.straight_depth(&mut line, stream)?
-            } else if line.has(b"trade\",\"E\":") {
-                line.pass_number()?;
-                line.expect(b",\"s\":\"")?;
-                let slot = line.slot(&self.symbols)?;
-                line.expect(b",\"t\":")?;
-                self.straight_trade(&mut line, slot)?
-            } else if line.has(b"aggTrade\",\"E\":") {
-                line.pass_number()?;
-                line.expect(b",\"s\":\"")?;
-                let slot = line.slot(&self.symbols)?;
-                line.expect(b",\"a\":")?;
-                self.straight_trade(&mut line, slot)?
-            } else {
-                line.expect(b"bookTicker\",\"u\":")?;
+            } else if line.has(b"bookTicker\",\"u\":") {
                 self.straight_quote(&mut line)?
+            } else {
+                self.straight_trade(&mut line)?
             }
         } else {
             line.expect(b"{\"u\":")?;
@@ -140,7 +39,7 @@ impl Shapes {
         if is_streamed {
             line.expect(b"}")?;
         }
-        (line.at == bytes.len()).then_some(message)
+        line.0.is_empty().then_some(message)
     }
 
     /// Takes a depth message from the value of `E` on.
@@ -158,19 +57,17 @@ impl Shapes {
         line.expect(b",\"u\":")?;
         let last = line.unsigned()?;
         let prev = if line.has(b",\"pu\":") { line.unsigned()? } else { 0 };
-        let mut cursor = Cursor::at(line.bytes, line.at);
         for (key, side) in [(b'b', &mut self.bids), (b'a', &mut self.asks)] {
-            let mut line = Line { bytes: line.bytes, at: cursor.place() };
             line.expect(&[b',', b'"', key, b'"', b':'])?;
-            cursor = Cursor::at(line.bytes, line.at);
+            let mut cursor = Cursor::new(line.0);
             side.clear();
             let off = &mut self.off;
             cursor.levels(&grids.price, &grids.qty, |price, qty| match price {
                 Some(price) => side.push(Change { price: Price(price), qty: Quantity(qty) }),
                 None => off.count(qty),
             })?;
+            *line = Line(cursor.rest());
         }
-        line.at = cursor.place();
         line.pass_end()?;
         if grids.whole && is_whole(stream) {
             return Some(Message::Book { slot: Some(slot), last, at_ms: Some(at_ms) });
@@ -178,10 +75,18 @@ impl Shapes {
         Some(Message::Depth { slot, first, last, prev, at_ms })
     }
 
-    /// Takes a trade from its number on.
+    /// Takes a trade or an aggregate of trades from the value of `e` on.
     #[inline]
-    fn straight_trade(&self, line: &mut Line<'_>, slot: usize) -> Option<Message> {
+    fn straight_trade(&self, line: &mut Line<'_>) -> Option<Message> {
+        let is_single = line.has(b"trade\",\"E\":");
+        if !is_single {
+            line.expect(b"aggTrade\",\"E\":")?;
+        }
+        line.pass_time()?;
+        line.expect(b",\"s\":\"")?;
+        let slot = line.slot(&self.symbols)?;
         let grids = self.grids.get(slot)?;
+        line.expect(if is_single { b",\"t\":" } else { b",\"a\":" })?;
         let id = line.unsigned()?;
         line.expect(b",\"p\":\"")?;
         let price = Price(line.steps(&grids.price)?);
@@ -228,7 +133,7 @@ impl Shapes {
         if line.has(b",\"T\":") {
             at_ms = Some(line.time()?);
             if line.has(b",\"E\":") {
-                line.pass_number()?;
+                line.pass_time()?;
             }
         }
         line.pass_end()?;
@@ -237,3 +142,6 @@ impl Shapes {
         Some(Message::Quote { slot, bid, ask, last, at_ms })
     }
 }
+
+#[cfg(test)]
+mod tests;
