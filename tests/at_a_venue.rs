@@ -316,6 +316,35 @@ fn a_refused_login_is_an_alarm_and_no_hammering() {
     }
 }
 
+/// An account that never connects was told nowhere: no line, no notice, and every link was up.
+#[test]
+fn an_account_that_cannot_connect_is_told_with_the_reason() {
+    let exchange = Exchange::start("BTCUSDT");
+    let place = place_at(&exchange, QUIET, 2);
+    let path = place.path("tercel.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    // Nobody listens on it once this is gone.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let own = format!("private = \"ws://{}\"", exchange.address);
+    let config = config.replace(&own, &format!("private = \"ws://{nobody}\""));
+    std::fs::write(&path, config).unwrap();
+    let mut server = place.start();
+    let wanted = "again and again: connection failed: connection refused";
+    let told = |status: &Value| {
+        let notices = status["notices"].as_array().unwrap();
+        notices.iter().filter(|own| own["text"].as_str().unwrap().contains(wanted)).count()
+    };
+    let status = server.wait_until(|status| told(status) > 0);
+    let links = status["links"].as_array().unwrap();
+    let up: Vec<_> = links.iter().map(|own| (&own["name"], &own["is_up"])).collect();
+    let expected = [(&json!("exchange"), &json!(true)), (&json!("account main"), &json!(false))];
+    assert_eq!(up, expected, "{status:#}");
+    assert_eq!(links[1]["failure"], json!("connection failed: connection refused"));
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(told(&server.status().unwrap()), 1, "it is told at each attempt");
+    assert_eq!(server.stop("-TERM"), Some(0));
+}
+
 /// A process that dies of a fault with a key in its memory leaves no image of that memory, whatever its
 /// parent allows; and the key is in nothing that it wrote.
 #[test]

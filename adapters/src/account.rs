@@ -136,6 +136,7 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
         let mut n = 0;
         for idx in 0..self.links.len() {
             n += self.links[idx].poll(clock, &mut self.out);
+            self.tell_trouble(idx);
             if !self.out.is_empty() {
                 let now = clock();
                 self.absorb(idx, now);
@@ -154,6 +155,7 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
                 continue;
             };
             self.links[idx].answer(&answer.answer(), answer.received_at, &mut self.out);
+            self.tell_trouble(idx);
             self.absorb(idx, now);
             self.flush(now, events);
         }
@@ -252,9 +254,21 @@ impl<T: Transport, C: CallDriver> AccountDriver<T, C> {
         let links = self.links.iter().zip(&self.is_online);
         let mut carrying = links.filter(|(link, _)| link.purpose() == carries);
         let is_followed = carrying.all(|(_, is_online)| *is_online);
-        if is_followed != self.gateway.is_online() {
-            let news = if is_followed { News::Online } else { News::Offline };
-            self.gateway.news(&news, now, &mut self.told);
+        match (is_followed, self.gateway.is_online()) {
+            (true, false) => self.gateway.news(&News::Online, now, &mut self.told),
+            (false, true) => {
+                let why = self.links[idx].last_loss().map(ToString::to_string);
+                self.gateway.offline(why, now, &mut self.told);
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    fn tell_trouble(&mut self, idx: usize) {
+        let link = &mut self.links[idx];
+        if let Some(loss) = link.take_trouble() {
+            let (purpose, why) = (link.purpose(), loss.to_string());
+            self.told.notices.push(GatewayNotice::Unreachable { purpose, why });
         }
     }
 

@@ -306,19 +306,21 @@ pub(crate) struct LimitStatus {
     pub(crate) max: String,
 }
 
-/// A source of market data.
+/// A source of market data, or an account's connection to its venue.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct LinkStatus {
+    /// The kind of the feed, or `account NAME`.
     pub(crate) name: String,
     /// Which engine's, from 1, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) engine: Option<u32>,
     pub(crate) is_up: bool,
-    /// Why it is down.
+    /// Why it is down, once that is known.
     pub(crate) failure: Option<String>,
-    /// Events taken from it.
-    pub(crate) n_events: u64,
+    /// Events taken from it; not told of an account's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) n_events: Option<u64>,
 }
 
 /// A ring between two threads.

@@ -249,7 +249,7 @@ impl Gateway {
         let news = self.with_names(news);
         match news.as_ref() {
             News::Online => self.online(received_at, out),
-            News::Offline => self.offline(received_at, out),
+            News::Offline => self.offline(None, received_at, out),
             News::Refused(error) => {
                 out.notices.push(GatewayNotice::Alarm { error: error.clone() });
             }

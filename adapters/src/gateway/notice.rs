@@ -5,6 +5,7 @@ use tercel_core::{AssetId, ClientOrderId, InstrumentId, Quantity, StrategyId};
 
 use crate::error::VenueError;
 use crate::protocol::VenueText;
+use crate::venue::Purpose;
 
 /// Something that people should know of.
 #[derive(Clone, PartialEq, Debug)]
@@ -12,7 +13,18 @@ pub enum GatewayNotice {
     /// The account's stream is up.
     Online,
     /// The account's stream is gone: orders are not sent until it is back.
-    Offline,
+    Offline {
+        /// Why, where that is known.
+        why: Option<String>,
+    },
+    /// One of the account's connections fails attempt after attempt. Told once for each reason, until
+    /// the connection has held.
+    Unreachable {
+        /// What the connection is for.
+        purpose: Purpose,
+        /// Why the last attempt failed.
+        why: String,
+    },
     /// The outcome of a request is not known; it is being asked for.
     OutcomeUnknown {
         /// The order.

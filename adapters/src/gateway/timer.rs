@@ -33,10 +33,11 @@ impl Gateway {
         self.next_timer()
     }
 
-    /// The connection is gone: nothing that was asked on it will be answered.
-    pub(super) fn offline(&mut self, now: Nanos, out: &mut GatewayOut) {
+    /// The connection is gone, for this reason if it is known: nothing that was asked on it will be
+    /// answered.
+    pub(crate) fn offline(&mut self, why: Option<String>, now: Nanos, out: &mut GatewayOut) {
         if std::mem::replace(&mut self.is_online, false) {
-            out.notices.push(GatewayNotice::Offline);
+            out.notices.push(GatewayNotice::Offline { why });
         }
         let open: Vec<_> =
             self.flights.iter().filter(|(_, own)| !own.is_overdue).map(|(id, _)| *id).collect();

@@ -4,6 +4,7 @@ mod line;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -12,12 +13,13 @@ use tercel_core::{InstrumentId, Nanos};
 
 use self::line::Line;
 use self::queue::Queue;
+use self::trouble::Trouble;
 use super::backoff::Backoff;
 use super::counters::LinkCounters;
 use super::limiter::{Budget, Rebuke};
 use super::random::Random;
 use super::transport::{Arrival, CloseReason, Transport, TransportState};
-use crate::protocol::{CallAnswer, EncodeError, OutFrame, Outbox, Priority, Tagged};
+use crate::protocol::{CallAnswer, CallOutcome, EncodeError, OutFrame, Outbox, Priority, Tagged};
 use crate::venue::{Connection, Purpose};
 
 /// How a link behaves beyond what the venue asks for.
@@ -89,6 +91,12 @@ pub enum Loss {
     /// More messages wait to be sent than there is room for.
     #[error("too many messages wait to be sent")]
     Overflow,
+    /// It was exchanged for a newer one, before the venue would have cut it.
+    #[error("it is exchanged for a newer one")]
+    Renewed,
+    /// There was none, because the call that asks for its address came to nothing.
+    #[error("asking for its address: {0}")]
+    NoAddress(String),
 }
 
 /// A connection that is kept alive: what [`Connection`] says is to be held, over any transport.
@@ -115,6 +123,7 @@ pub struct Link<T> {
     queue: Queue,
     counters: Arc<LinkCounters>,
     last_loss: Option<Loss>,
+    trouble: Trouble,
     waker: Option<Waker>,
 }
 
@@ -167,6 +176,7 @@ impl<T: Transport> Link<T> {
             queue,
             counters: Arc::default(),
             last_loss: None,
+            trouble: Trouble::default(),
             waker: None,
         }
     }
@@ -193,6 +203,12 @@ impl<T: Transport> Link<T> {
     #[must_use]
     pub const fn last_loss(&self) -> Option<&Loss> {
         self.last_loss.as_ref()
+    }
+
+    /// Returns why attempts fail one after the other, if that was not returned before: each reason
+    /// once, until a connection has held.
+    pub const fn take_trouble(&mut self) -> Option<Loss> {
+        self.trouble.take()
     }
 
     /// Names who is to be woken when there is something to poll.
@@ -299,9 +315,25 @@ impl<T: Transport> Link<T> {
 
     /// Gives the protocol the answer to a call that it asked for.
     pub fn answer(&mut self, answer: &CallAnswer<'_>, received_at: Nanos, out: &mut Outbox) {
+        if self.line.is_none() && (self.connection.address)().is_none() {
+            self.unaddressed(&answer.outcome);
+        }
         self.connection.protocol.answer(answer, received_at, out);
         self.timer_at = self.timer_at.min(received_at.plus(TIMER_LAG_NS));
         self.follow(received_at, out);
+    }
+
+    /// A call was answered while there is no address, which is one of those that ask for it.
+    fn unaddressed(&mut self, outcome: &CallOutcome<'_>) {
+        let why = match outcome {
+            CallOutcome::Answered { status: 200..=299, .. } => return,
+            CallOutcome::Answered { status, .. } => format!("HTTP status {status}"),
+            CallOutcome::NotSent => "not sent".to_owned(),
+            CallOutcome::Lost => "no answer".to_owned(),
+        };
+        let loss = Loss::NoAddress(why);
+        self.trouble.failed(&loss);
+        self.last_loss = Some(loss);
     }
 
     /// Fetches a new snapshot of a book, where this connection carries one.
@@ -318,6 +350,7 @@ impl<T: Transport> Link<T> {
         for mut line in self.line.take().into_iter().chain(self.successor.take()) {
             line.transport.close(now);
         }
+        self.last_loss = Some(Loss::Closed(CloseReason::Asked));
         self.unsubscribed(now, out);
     }
 
@@ -454,6 +487,7 @@ impl<T: Transport> Link<T> {
                     old.transport.close(now);
                     self.counters.renewed();
                 }
+                self.last_loss = Some(Loss::Renewed);
                 self.unsubscribed(now, out);
                 self.n_failures = 0;
                 self.line = self.successor.take();
@@ -486,6 +520,10 @@ impl<T: Transport> Link<T> {
         if self.is_subscribed {
             self.counters.lost();
         }
+        if was_stable {
+            self.trouble.held();
+        }
+        self.trouble.failed(&loss);
         self.last_loss = Some(loss);
         self.unsubscribed(now, out);
         self.retry_at = now.plus(self.draw_wait());

@@ -9,7 +9,7 @@ use tercel_core::{Event, InstrumentId, Nanos};
 
 use super::call_driver::{CallDriver, Returned};
 use super::limiter::Budget;
-use super::link::{Link, LinkOptions};
+use super::link::{Link, LinkOptions, Loss};
 use super::offset::OffsetMeter;
 use super::quiet::QuietBooks;
 use super::transport::Transport;
@@ -48,6 +48,25 @@ pub struct MarketDriver<T, C> {
     resyncs: ResyncHandle,
     outbox: Outbox,
     n_clock_calls: u64,
+    is_online: bool,
+    tell: Box<dyn FnMut(MarketNotice) + Send>,
+}
+
+/// What people are to know of a market's connections.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MarketNotice {
+    /// All of them are up.
+    Online,
+    /// They were, and one of them is not any more.
+    Offline {
+        /// Why, where that is known.
+        why: Option<Loss>,
+    },
+    /// One of them fails attempt after attempt. Told once for each reason, until it has held.
+    Unreachable {
+        /// Why the last attempt failed.
+        why: Loss,
+    },
 }
 
 /// The tag of calls that ask for the venue's time; links' own tags are their numbers.
@@ -92,7 +111,16 @@ impl<T: Transport, C: CallDriver> MarketDriver<T, C> {
             resyncs: ResyncHandle::default(),
             outbox: Outbox::default(),
             n_clock_calls: 0,
+            is_online: false,
+            tell: Box::new(|_| ()),
         }
+    }
+
+    /// Also tells what people are to know, on the thread that polls: `tell` must not block.
+    #[must_use]
+    pub fn telling(mut self, tell: impl FnMut(MarketNotice) + Send + 'static) -> Self {
+        self.tell = Box::new(tell);
+        self
     }
 
     /// Returns the links, for what they count.
@@ -120,6 +148,7 @@ impl<T: Transport, C: CallDriver> MarketDriver<T, C> {
         }
         let now = clock();
         n += self.take_answers(now);
+        self.tell_news();
         self.take_resyncs(now);
         if self.meter.asks(now) {
             self.n_clock_calls += 1;
@@ -185,6 +214,21 @@ impl<T: Transport, C: CallDriver> MarketDriver<T, C> {
             calls.submit(tag, call, now);
         }
         n
+    }
+
+    fn tell_news(&mut self) {
+        let is_online = self.links.iter().all(Link::is_open);
+        if is_online != self.is_online {
+            self.is_online = is_online;
+            let lost = self.links.iter().find(|link| !link.is_open());
+            (self.tell)(match lost {
+                None => MarketNotice::Online,
+                Some(link) => MarketNotice::Offline { why: link.last_loss().cloned() },
+            });
+        }
+        for why in self.links.iter_mut().filter_map(Link::take_trouble) {
+            (self.tell)(MarketNotice::Unreachable { why });
+        }
     }
 
     fn take_resyncs(&mut self, now: Nanos) {

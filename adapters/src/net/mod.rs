@@ -35,7 +35,7 @@ pub use counters::{LinkCounters, LinkCounts};
 pub use floor::{Floor, FloorKind, measure_floor};
 pub use limiter::{Budget, EndpointLimit, Limiter, LimiterCounts, Rebuke, Refusal, Shares};
 pub use link::{Link, LinkOptions, Loss, RequestError};
-pub use market_driver::{MarketDriver, MarketSetup, ResyncHandle};
+pub use market_driver::{MarketDriver, MarketNotice, MarketSetup, ResyncHandle};
 pub use memory::{FaultCounts, Faults, MemoryNet, MemoryPeer, MemoryTransport};
 pub use memory_calls::{CallFaultCounts, CallFaults, MemoryCallNet, MemoryCalls};
 pub use offset::OffsetMeter;

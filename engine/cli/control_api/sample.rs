@@ -133,7 +133,7 @@ pub(crate) fn busy() -> Status {
             engine: None,
             is_up: true,
             failure: None,
-            n_events: 1_199_201,
+            n_events: Some(1_199_201),
         }],
         rings: vec![RingStatus {
             name: text("market"),
@@ -185,6 +185,15 @@ pub(crate) fn busy() -> Status {
                 text: text("engine is reducing: asked for"),
             },
         ],
+    }
+}
+
+/// How an account's connection stands that cannot be had.
+pub(crate) fn account_link() -> LinkStatus {
+    LinkStatus {
+        name: "account main".to_owned(),
+        failure: Some("connection failed: connection refused".to_owned()),
+        ..LinkStatus::default()
     }
 }
 

@@ -106,7 +106,8 @@ fn strategies(page: &mut Page, status: &Status) {
 }
 
 fn plumbing(page: &mut Page, status: &Status) {
-    let mut up = page.family("link_up", Kind::Gauge, "Whether a source of market data is up.");
+    let mut up =
+        page.family("link_up", Kind::Gauge, "Whether a market's or an account's connection is up.");
     for link in &status.links {
         let engine = engine_label(link.engine);
         let labels = with_engine(&[("link", &link.name)], engine.as_deref());
@@ -114,9 +115,10 @@ fn plumbing(page: &mut Page, status: &Status) {
     }
     let mut events = page.family("link_events_total", Kind::Counter, "Events from a source.");
     for link in &status.links {
+        let Some(n_events) = link.n_events else { continue };
         let engine = engine_label(link.engine);
         let labels = with_engine(&[("link", &link.name)], engine.as_deref());
-        events.sample(&labels, link.n_events);
+        events.sample(&labels, n_events);
     }
     let rings =
         |page: &mut Page, name, kind, help, value: fn(&crate::control_api::RingStatus) -> u64| {
@@ -204,7 +206,9 @@ mod tests {
 
     #[test]
     fn a_page_says_what_the_status_says() {
-        let page = page_of(&sample::busy());
+        let mut status = sample::busy();
+        status.links.push(sample::account_link());
+        let page = page_of(&status);
         for line in [
             "tercel_build_info{version=\"0.1.0\",mode=\"paper\"} 1",
             "tercel_halted{scope=\"engine\"} 0",
@@ -219,9 +223,12 @@ mod tests {
             "tercel_journal_lag_records 7",
             "tercel_tape_dropped_total 12",
             "tercel_link_up{link=\"seeded\"} 1",
+            "tercel_link_up{link=\"account main\"} 0",
+            "tercel_link_events_total{link=\"seeded\"} 1199201",
         ] {
             assert!(page.lines().any(|have| have == line), "{line}\n{page}");
         }
+        assert!(!page.contains("tercel_link_events_total{link=\"account"), "not counted: {page}");
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! What people are told of an account at a venue.
 
-use tercel_adapters::GatewayNotice;
+use tercel_adapters::{GatewayNotice, Purpose, VenueError};
 use tercel_core::{AccountId, AssetId, InstrumentId};
 
 use super::engine::Body;
+use super::links::{Links, Standing};
 use super::now;
 
 /// Returns what tells people of the accounts; with their names where there are several.
-pub(super) fn teller(body: &Body) -> impl FnMut(AccountId, GatewayNotice) + Send + 'static {
+pub(super) fn teller(
+    body: &Body,
+    links: &Links,
+) -> impl FnMut(AccountId, GatewayNotice) + Send + 'static {
+    let links = links.clone();
     let notices = body.notices.clone();
     let symbols: Vec<_> = body.instruments.iter().map(|own| own.spec.symbol.clone()).collect();
     let assets = body.assets.clone();
@@ -17,6 +22,7 @@ pub(super) fn teller(body: &Body) -> impl FnMut(AccountId, GatewayNotice) + Send
         _ => accounts.iter().map(|own| format!("{}: ", own.name)).collect(),
     };
     move |account, notice| {
+        links.change_account(account, |own| follow(own, &notice));
         let (level, text) = text_of(&notice, &symbols, &assets);
         let compared = match &notice {
             GatewayNotice::Reconciled { n_orders, .. } => Some(*n_orders),
@@ -27,6 +33,21 @@ pub(super) fn teller(body: &Body) -> impl FnMut(AccountId, GatewayNotice) + Send
         let text = format!("{name}{text}");
         notices.tell_of_account(now(), account, level, text, difference, compared);
     }
+}
+
+/// Takes into account what a notice says of the account's stream.
+fn follow(own: &mut Standing, notice: &GatewayNotice) {
+    match notice {
+        GatewayNotice::Online => *own = Standing::UP,
+        GatewayNotice::Offline { why } => *own = Standing::down(why.clone()),
+        GatewayNotice::Unreachable { why, .. } => own.fails(why.clone()),
+        GatewayNotice::Alarm { error } => own.fails(refused(error)),
+        _ => {}
+    }
+}
+
+fn refused(error: &VenueError) -> String {
+    format!("the venue refuses the account: {error}")
 }
 
 /// Returns whether a notice says that the venue's books and ours differ. That a question was asked twice
@@ -42,7 +63,8 @@ const fn is_difference(notice: &GatewayNotice) -> bool {
         | GatewayNotice::Orphan { .. }
         | GatewayNotice::Vanished { .. } => true,
         GatewayNotice::Online
-        | GatewayNotice::Offline
+        | GatewayNotice::Offline { .. }
+        | GatewayNotice::Unreachable { .. }
         | GatewayNotice::FirstHolding { .. }
         | GatewayNotice::FirstPosition { .. }
         | GatewayNotice::OutcomeUnknown { .. }
@@ -64,8 +86,21 @@ fn text_of(
     let done = |adopted: bool| if adopted { "taken over" } else { "left as it is" };
     match notice {
         GatewayNotice::Online => ("info", "account: connected".to_owned()),
-        GatewayNotice::Offline => {
-            ("warn", "account: the connection is lost; no orders are sent until it is back".into())
+        GatewayNotice::Offline { why } => {
+            let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            (
+                "warn",
+                format!(
+                    "account: the connection is lost{why}; no orders are sent until it is back"
+                ),
+            )
+        }
+        GatewayNotice::Unreachable { purpose, why } => {
+            let what = match purpose {
+                Purpose::Private => "its stream",
+                Purpose::Orders | Purpose::Market => "orders",
+            };
+            ("warn", format!("account: the connection for {what} fails again and again: {why}"))
         }
         GatewayNotice::OutcomeUnknown { order, why } => {
             ("warn", format!("order {order}: outcome unknown ({why}); asking"))
@@ -137,7 +172,7 @@ fn text_of(
             ("warn", format!("asking for {what}: {error}; asked again"))
         }
         GatewayNotice::Alarm { error } => {
-            ("error", format!("the venue refuses the account: {error}; somebody has to act"))
+            ("error", format!("{}; somebody has to act", refused(error)))
         }
         GatewayNotice::MarginCall { instrument } => (
             "error",

@@ -68,6 +68,7 @@ pub(super) fn start(
             run: start.folder.number,
             traded: start.shard.traded(),
             at_venue: start.exchange.iter().flat_map(Exchange::accounts_there).collect(),
+            links: start.exchange.as_ref().map(Exchange::links).unwrap_or_default(),
         });
         let own_file = file.of_engine(index);
         let body = Body {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tercel_adapters::net::{
-    BusySocket, Link, MarketDriver, OffsetMeter, RestClient, ResyncHandle, TokioSocket, Transport,
+    BusySocket, Link, MarketDriver, MarketNotice, OffsetMeter, RestClient, ResyncHandle,
+    TokioSocket, Transport,
 };
 use tercel_adapters::{
     AccountDriver, AccountSetup, Accounts, Credentials, DifferencePolicy, ForeignPolicy, Gateway,
@@ -16,6 +17,8 @@ use tercel_runtime::{Control, Ending, Feed, FeedOptions, MarketSource, Overflow,
 use super::account_words::teller;
 use super::begin::Setup;
 use super::engine::Body;
+use super::links::{Links, Standing};
+use super::notices::Notices;
 use super::now;
 use crate::exit::{Blame, Outcome, input};
 use crate::server_config::ServerFile;
@@ -31,6 +34,7 @@ pub(super) struct Exchange {
     /// None on paper.
     accounts: Vec<(AccountId, AccountSetup)>,
     foreign: ForeignPolicy,
+    links: Links,
 }
 
 /// The keys that orders need, by their accounts.
@@ -72,6 +76,9 @@ pub(super) fn prepare(
     let foreign = foreign_policy(section, setup, shard)?;
     let is_traded = |id: AccountId| shard.config.strategies.iter().any(|own| own.account == id);
     let traded = keys.iter().filter(|(id, _)| is_traded(*id));
+    let names = file.config.all_accounts();
+    let named = |id: AccountId| (id, names[id.index()].name.clone());
+    let links = Links::of_venue(traded.clone().map(|(id, _)| named(*id)));
     let accounts = traded
         .map(|(id, key)| Ok((*id, account_setup(section, key.clone(), access)?)))
         .collect::<Outcome<_>>()?;
@@ -83,6 +90,7 @@ pub(super) fn prepare(
         topics: topics(section, &instruments),
         accounts,
         foreign,
+        links,
     }))
 }
 
@@ -148,14 +156,14 @@ pub(super) fn limits_text(file: &ServerFile) -> String {
 pub(super) fn run(body: Body, exchange: Exchange, control: Control) -> Outcome<Ending> {
     match body.file.config.run.profile {
         Profile::Inline => {
-            let market = exchange.market(dial_busy(&exchange));
+            let market = exchange.market(&body.notices, dial_busy(&exchange));
             let resyncs = market.resyncs().clone();
             let source = LiveSource::new(market, UtcClock::system());
             exchange.run_on_this_thread(body, source, resyncs, control)
         }
         Profile::Pinned => {
             let options = feed_options(&body, &exchange);
-            let market = exchange.market(dial_busy(&exchange));
+            let market = exchange.market(&body.notices, dial_busy(&exchange));
             let resyncs = market.resyncs().clone();
             let build = move || Ok(LiveSource::new(market, UtcClock::system()));
             let (feed, source) = Feed::spawn(options, &control, build).or_machine()?;
@@ -191,12 +199,19 @@ impl Exchange {
         self.accounts.iter().map(|(id, _)| *id)
     }
 
+    /// Returns how its connections stand.
+    pub(super) fn links(&self) -> Links {
+        self.links.clone()
+    }
+
     /// Returns the market, over transports that `dial` makes.
     fn market<T: Transport>(
         &self,
+        notices: &Notices,
         dial: impl Fn() -> T + Clone + Send + 'static,
     ) -> MarketDriver<T, RestClient> {
-        self.access.market(&self.listing, &self.topics, dial)
+        let market = self.access.market(&self.listing, &self.topics, dial);
+        market.telling(market_teller(notices.clone(), self.links.clone()))
     }
 
     /// Returns the accounts, over transports that `dial` makes.
@@ -276,7 +291,7 @@ impl Exchange {
             return body.run_loop(clock, port, source, control);
         }
         let accounts = self.accounts(&body.file, &body.beginning.state, dial_busy(&self))?;
-        let tell = teller(&body);
+        let tell = teller(&body, &self.links);
         let port = LivePort::new(accounts, UtcClock::system(), resyncs, Box::new(tell));
         body.elsewhere().run_loop(clock, port, source, control)
     }
@@ -287,7 +302,7 @@ impl Exchange {
         let venues = vec![self.listing.venue(); body.instruments.len()];
         let tls = self.access.tls.clone();
         let dial = move || TokioSocket::new(tls.clone());
-        let market = self.market(dial.clone());
+        let market = self.market(&body.notices, dial.clone());
         let resyncs = market.resyncs().clone();
         let (feed, source) =
             SharedFeed::spawn(capacity, venues, &control, market, UtcClock::system())
@@ -299,7 +314,7 @@ impl Exchange {
             body.run_loop(clock, port, source, control)?
         } else {
             let accounts = self.accounts(&body.file, &body.beginning.state, dial)?;
-            let tell = Box::new(teller(&body));
+            let tell = Box::new(teller(&body, &self.links));
             let own = UtcClock::system();
             let (thread, port) =
                 AccountThread::spawn(move || accounts, own, &control, resyncs, tell)
@@ -310,6 +325,27 @@ impl Exchange {
         };
         feed.join();
         Ok(ending)
+    }
+}
+
+/// Returns what tells people of the market's connections. That one was lost is told of each book as well.
+fn market_teller(notices: Notices, links: Links) -> impl FnMut(MarketNotice) + Send + 'static {
+    move |notice| match notice {
+        MarketNotice::Online => {
+            links.change_market(|own| *own = Standing::UP);
+            notices.tell(now(), "info", "market: connected".to_owned());
+        }
+        MarketNotice::Offline { why } => {
+            let why = why.map(|why| why.to_string());
+            let text = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            links.change_market(|own| *own = Standing::down(why));
+            notices.tell(now(), "warn", format!("market: the connection is lost{text}"));
+        }
+        MarketNotice::Unreachable { why } => {
+            links.change_market(|own| own.fails(why.to_string()));
+            let text = format!("market: the connection fails again and again: {why}");
+            notices.tell(now(), "warn", text);
+        }
     }
 }
 

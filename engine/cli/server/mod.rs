@@ -5,8 +5,8 @@
 //! `predecessors.rs` finds what was left, `destination.rs` says whether its orders went the same way,
 //! `begin.rs` decides what a run begins with, `engine.rs` is an engine's thread, `endings.rs` says what it
 //! means that one ended, `scripts.rs` holds the versions of the strategies, `socket.rs` answers `tercel
-//! ctl`, `watch.rs` sees files change, `live.rs` is a real venue and `account_words.rs` what is told of the
-//! accounts there.
+//! ctl`, `watch.rs` sees files change, `live.rs` is a real venue, `links.rs` how the connections to it stand
+//! and `account_words.rs` what is told of the accounts there.
 
 mod account_words;
 pub(crate) mod begin;
@@ -14,6 +14,7 @@ mod destination;
 mod endings;
 mod engine;
 mod feed;
+mod links;
 mod live;
 mod notices;
 pub(crate) mod predecessors;
@@ -37,6 +38,7 @@ use tercel_script::{Language, Limits};
 use tercel_store::runs::RunCatalog;
 
 use self::begin::{Beginning, Setup};
+use self::links::Links;
 pub(crate) use self::live::keys;
 use self::notices::Notices;
 use self::scripts::Slot;
@@ -84,6 +86,8 @@ struct EngineOf {
     traded: Vec<InstrumentId>,
     /// The accounts at a venue that it trades.
     at_venue: Vec<AccountId>,
+    /// How its connections to a venue stand.
+    links: Links,
 }
 
 impl Server {

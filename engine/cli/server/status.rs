@@ -7,6 +7,7 @@ use tercel_core::{
 };
 
 use super::Server;
+use super::links::Standing;
 use super::whole::{self, AccountView, EngineView};
 use crate::control_api::{
     EngineStatus, HookStatus, InstrumentStatus, JournalStatus, LevelStatus, LimitStatus,
@@ -64,13 +65,7 @@ impl Server {
                 .collect(),
             strategies: self.strategies(index, engine),
             limits: self.limits(index, engine),
-            link: LinkStatus {
-                name: self.feed_name.clone(),
-                engine: number,
-                is_up: own.source_failure.is_none() && !is_cut(engine),
-                failure: own.source_failure.clone(),
-                n_events: own.n_market,
-            },
+            links: self.links(index, engine, own),
             rings: own
                 .rings
                 .iter()
@@ -85,6 +80,26 @@ impl Server {
                 .collect(),
             hooks: hooks(engine),
         }
+    }
+
+    /// Returns what an engine's market comes over, and what its accounts at a venue do.
+    fn links(
+        &self,
+        index: usize,
+        engine: &Engine,
+        own: &tercel_runtime::Status,
+    ) -> Vec<LinkStatus> {
+        let (links, number) = (&self.engines[index].links, self.number_of(index));
+        let market = links.market().unwrap_or(Standing::UP);
+        let mut all = vec![LinkStatus {
+            name: self.feed_name.clone(),
+            engine: number,
+            is_up: own.source_failure.is_none() && market.is_up && !is_cut(engine),
+            failure: own.source_failure.clone().or(market.why),
+            n_events: Some(own.n_market),
+        }];
+        all.extend(links.accounts(number));
+        all
     }
 
     /// Returns an engine's number as people count, where there are several.

@@ -21,7 +21,7 @@ pub(super) struct EngineView {
     pub(super) orders: Vec<OrderStatus>,
     pub(super) strategies: Vec<StrategyStatus>,
     pub(super) limits: Vec<LimitStatus>,
-    pub(super) link: LinkStatus,
+    pub(super) links: Vec<LinkStatus>,
     pub(super) rings: Vec<RingStatus>,
     pub(super) hooks: Vec<HookStatus>,
 }
@@ -52,7 +52,7 @@ pub(super) fn put_together(mut views: Vec<EngineView>, status: &mut Status) {
         status.orders.extend(view.orders);
         status.strategies.extend(view.strategies);
         status.limits.extend(view.limits);
-        status.links.push(view.link);
+        status.links.extend(view.links);
         status.rings.extend(view.rings);
         status.hooks.extend(view.hooks);
         let journal = &view.own.journal;
@@ -159,7 +159,7 @@ mod tests {
             orders: vec![order(n), order(n + 10)],
             strategies: Vec::new(),
             limits: Vec::new(),
-            link: LinkStatus::default(),
+            links: Vec::new(),
             rings: Vec::new(),
             hooks: Vec::new(),
         }

@@ -197,7 +197,7 @@ fn balance(held: &BalanceStatus) -> Line<'_> {
 fn health(status: &Status) -> Vec<Line<'_>> {
     let line = |name: &str, text: String, is_bad: bool| {
         let style = if is_bad { BAD } else { Style::new() };
-        Line::from(vec![Span::styled(format!("{name:<9}"), DIM), Span::styled(text, style)])
+        Line::from(vec![Span::styled(format!("{name:<8} "), DIM), Span::styled(text, style)])
     };
     let journal = &status.journal;
     let behind = journal.n_records.saturating_sub(journal.n_durable);

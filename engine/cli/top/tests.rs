@@ -54,9 +54,12 @@ fn accounts_are_named_where_there_are_several() {
 
 #[test]
 fn engines_are_numbered_where_there_are_several() {
-    let (app, now) = showing(sample::two_engines());
+    let mut status = sample::two_engines();
+    status.links.push(sample::account_link());
+    let (app, now) = showing(status);
     let screen = screen(&app, now, 120, 40);
     let has = |text: &str| assert!(screen.contains(text), "{text}\n{screen}");
+    has("account main connection f");
     has("runs 7-8 paper");
     has("market1  311/65536");
     has("seeded2  up");

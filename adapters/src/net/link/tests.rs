@@ -505,4 +505,47 @@ fn no_address_is_told_in_any_error_or_debug_text() {
     stage.run(Nanos::SECOND);
     let told = format!("{:?} {}", stage.link, stage.link.last_loss().unwrap());
     assert!(!told.contains("secret"), "{told}");
+    stage.run(10 * Nanos::SECOND);
+    let told = stage.link.take_trouble().unwrap().to_string();
+    assert!(!told.contains("secret"), "{told}");
+}
+
+/// A server whose account never connected said nothing at all: why its strategies did not begin was in no
+/// log.
+#[test]
+fn what_fails_again_and_again_is_told_once_for_each_reason() {
+    let faults = Faults { refuse_ppm: 1_000_000, ..Faults::NONE };
+    let mut stage = stage(1, faults, MANNERS, |_| {});
+    while stage.net.n_attempts() < 2 {
+        assert_eq!(stage.link.take_trouble(), None, "once is nothing");
+        stage.run(20 * MS);
+    }
+    stage.run(2 * Nanos::MINUTE);
+    assert!(stage.net.n_attempts() > 3);
+    let told = stage.link.take_trouble();
+    assert!(matches!(told, Some(Loss::Closed(_))), "{told:?}");
+    stage.run(10 * Nanos::MINUTE);
+    assert_eq!(stage.link.take_trouble(), None, "it was told");
+    stage.link.trouble.failed(&Loss::ConnectTimeout);
+    stage.link.trouble.failed(told.as_ref().unwrap());
+    assert_eq!(stage.link.take_trouble(), Some(Loss::ConnectTimeout));
+    stage.link.trouble.held();
+    stage.link.trouble.failed(&Loss::Silent);
+    assert_eq!(stage.link.take_trouble(), None, "it had held: this is the first again");
+    stage.link.trouble.failed(&Loss::Silent);
+    assert_eq!(stage.link.take_trouble(), Some(Loss::Silent));
+}
+
+#[test]
+fn an_address_that_is_not_to_be_had_is_told() {
+    let mut stage = stage(1, Faults::NONE, MANNERS, |_| {});
+    stage.link.connection.address = Box::new(|| None);
+    for (status, wanted) in [(503, None), (503, Some("HTTP status 503")), (503, None)] {
+        stage.run(Nanos::SECOND);
+        let outcome = CallOutcome::Answered { status, body: b"", retry_after_s: None };
+        let answer = CallAnswer { id: crate::protocol::CallId(1), outcome };
+        stage.link.answer(&answer, stage.now, &mut stage.out);
+        let told = stage.link.take_trouble();
+        assert_eq!(told, wanted.map(|why| Loss::NoAddress(why.to_owned())));
+    }
 }

@@ -296,7 +296,7 @@ impl World {
             match notice {
                 GatewayNotice::OutcomeUnknown { .. } => self.seen.n_unknown += 1,
                 GatewayNotice::Settled { .. } => self.seen.n_settled += 1,
-                GatewayNotice::Offline => self.seen.n_offline += 1,
+                GatewayNotice::Offline { .. } => self.seen.n_offline += 1,
                 GatewayNotice::Reconciled { .. } => {
                     self.seen.n_compared += u64::from(self.is_started);
                     self.is_started = true;
