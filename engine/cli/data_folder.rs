@@ -98,6 +98,7 @@ pub(crate) fn blame(error: RunsError) -> Failure {
         RunsError::Journal(error) => is_out_of_reach(error),
         RunsError::Locked { .. }
         | RunsError::BadNote { .. }
+        | RunsError::BadInstallation { .. }
         | RunsError::BadGroup { .. }
         | RunsError::NumbersExhausted { .. }
         | RunsError::NoRun { .. } => false,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde_json::Value;
 use tercel_adapters::ClientIds;
+use tercel_store::runs::RunCatalog;
 use tercel_testkit::Random;
 
 use crate::account::{books_hold, held, place_at};
@@ -40,13 +41,14 @@ fn settle(place: &Place, exchange: &Exchange, deaths: &Deaths) -> Audit {
     });
     assert_eq!(server.stop("-TERM"), Some(0));
     let found = audit(place, deaths);
-    compare(&exchange.books(), &found);
+    compare(&exchange.books(), place, &found);
     found
 }
 
 /// Orders, fills and the position that follows from them, on both sides.
-fn compare(books: &Value, found: &Audit) {
-    let names = ClientIds::new("tc").unwrap();
+fn compare(books: &Value, place: &Place, found: &Audit) {
+    let installation = RunCatalog::open(&place.data()).installation().unwrap();
+    let names = ClientIds::new("tc").unwrap().of_installation(installation);
     let mut by_number = BTreeMap::new();
     let mut at_venue = BTreeSet::new();
     for order in books["orders"].as_array().unwrap() {

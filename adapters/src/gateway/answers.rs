@@ -332,6 +332,10 @@ impl Gateway {
             doubt.in_flight = None;
         }
         match outcome {
+            Ok(Answer::Order(news, _)) if !self.is_about(key, news) => {
+                self.name_taken(news, out);
+                self.not_there(key, now, out);
+            }
             Ok(answer) => self.take(answer, now, out),
             Err(error) if error.kind == ErrorKind::UnknownOrder => {
                 self.not_there(key, now, out);
@@ -341,6 +345,13 @@ impl Gateway {
                 out.notices.push(GatewayNotice::QueryFailed { what: "order", error });
             }
         }
+    }
+
+    /// Returns whether an answer that was asked for by name is about our order, if that is the name of its
+    /// present form.
+    fn is_about(&self, key: OrderKey, news: &OrderNews) -> bool {
+        let own = self.orders.get(&key.id).filter(|own| own.key == key && news.key == Some(key));
+        own.is_none_or(|own| own.is_meant(&news.venue_order_id, news.venue_at, self.began_at))
     }
 
     /// The venue does not know a form of an order: it is not there yet, or it never will be.
@@ -399,7 +410,11 @@ impl Gateway {
         }
         match outcome {
             Ok(Answer::Orders(list)) => {
-                if let Some(news) = list.iter().find(|news| news.key == Some(key)) {
+                let is_it = |news: &&OrderNews| {
+                    news.key == Some(key)
+                        && own.is_meant(&news.venue_order_id, news.venue_at, self.began_at)
+                };
+                if let Some(news) = list.iter().find(is_it) {
                     self.on_order(news, now, out);
                     self.resolve(news, now, out);
                 } else if own.lacks_fills() {
@@ -424,7 +439,8 @@ impl Gateway {
     pub(super) fn resolve(&mut self, news: &OrderNews, now: Nanos, out: &mut GatewayOut) {
         let Some(key) = news.key else { return };
         let Some(own) = self.orders.get_mut(&key.id) else { return };
-        if own.key != key || own.is_swapping() || !own.is_form_known {
+        let is_meant = own.is_meant(&news.venue_order_id, news.venue_at, self.began_at);
+        if own.key != key || own.is_swapping() || !own.is_form_known || !is_meant {
             return;
         }
         let id = key.id;

@@ -271,7 +271,7 @@ impl Gateway {
     /// An order that an earlier process left: nobody knows what became of it meanwhile.
     fn take_over(&mut self, order: &Order, now: Nanos) {
         let spec = order.spec;
-        let mut own = Tracked::new(order.id, spec, order.created_at);
+        let mut own = Tracked::new(order.id, spec, order.created_at.min(now));
         own.told_accepted = order.acknowledged;
         own.filled = order.filled;
         own.is_form_known = self.options.replace == ReplaceStyle::Amend;

@@ -37,6 +37,9 @@ impl Gateway {
             // An earlier form says nothing, and what the present one is has to be found out first.
             return;
         }
+        if !own.is_meant(&news.venue_order_id, news.venue_at, self.began_at) {
+            return self.name_taken(news, out);
+        }
         let id = key.id;
         let instrument = own.spec.instrument;
         let times = (news.venue_at, now);
@@ -77,6 +80,17 @@ impl Gateway {
         }
     }
 
+    /// Another order bears the name of one of ours.
+    pub(super) fn name_taken(&mut self, news: &OrderNews, out: &mut GatewayOut) {
+        let OrderNews { instrument, venue_order_id, .. } = *news;
+        let Some(own) = news.key.and_then(|key| self.orders.get_mut(&key.id)) else { return };
+        // Told once: each comparison shows it again.
+        if std::mem::replace(&mut own.namesake, venue_order_id) != venue_order_id {
+            let order = own.key.id;
+            out.notices.push(GatewayNotice::NameTaken { order, venue_order_id, instrument });
+        }
+    }
+
     /// A working order with our prefix that is not tracked.
     pub(super) fn orphan(&mut self, news: &OrderNews, now: Nanos, out: &mut GatewayOut) {
         let Some(key) = news.key else { return };
@@ -113,7 +127,11 @@ impl Gateway {
     }
 
     fn key_of_fill(&self, fill: &FillNews) -> Option<OrderKey> {
-        fill.key.or_else(|| {
+        let is_meant = |key: &OrderKey| {
+            let own = self.orders.get(&key.id).filter(|own| own.key == *key);
+            own.is_none_or(|own| own.is_meant(&fill.venue_order_id, fill.venue_at, self.began_at))
+        };
+        fill.key.filter(is_meant).or_else(|| {
             let own = self.orders.values().find(|own| {
                 own.spec.instrument == fill.instrument && own.venue_order_id == fill.venue_order_id
             });

@@ -53,6 +53,15 @@ pub enum GatewayNotice {
         /// Whether it is being withdrawn.
         canceling: bool,
     },
+    /// An order that is not ours bears the name of one of ours: what is said of it is not listened to.
+    NameTaken {
+        /// Our order.
+        order: ClientOrderId,
+        /// The venue's number of the other one.
+        venue_order_id: VenueText,
+        /// Its instrument.
+        instrument: InstrumentId,
+    },
     /// An open order of other origin is ours from here on.
     Adopted {
         /// Our id of it.

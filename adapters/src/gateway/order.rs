@@ -14,6 +14,8 @@ pub(super) struct Tracked {
     /// The order as the engine has it: total quantity, over all forms.
     pub(super) spec: OrderSpec,
     pub(super) venue_order_id: VenueText,
+    /// The venue's number of another order with its name that was told of last.
+    pub(super) namesake: VenueText,
     /// When the venue was last asked of which it then said that it waits for its trigger.
     pub(super) waited_at: Nanos,
     /// When its present form was sent.
@@ -102,12 +104,17 @@ pub(super) struct Doubt {
     pub(super) asks_next: bool,
 }
 
+/// How far our clock may be from the venue's. A machine whose clock shows its local time is up to fourteen
+/// hours off, and to take an order of ours for an older one would be worse than the other way round.
+const CLOCKS_APART_NS: i64 = 24 * 3_600 * Nanos::SECOND;
+
 impl Tracked {
     pub(super) const fn new(id: ClientOrderId, spec: OrderSpec, now: Nanos) -> Self {
         Self {
             key: OrderKey::first(id),
             spec,
             venue_order_id: VenueText::new_const(),
+            namesake: VenueText::new_const(),
             waited_at: Nanos(i64::MIN),
             sent_at: now,
             told_accepted: false,
@@ -141,6 +148,25 @@ impl Tracked {
         }
         self.venue_order_id = number;
         true
+    }
+
+    /// Returns whether what the venue says of an order with this name and number, at this time of the
+    /// venue's, can be about this one in its present form.
+    ///
+    /// A venue lets a name be used again once its order is over, and others may use ours: another number
+    /// is another order. So is one of which the last that the venue knows lies before this one was sent;
+    /// `began_at` is since when this process sends: when an earlier one has sent, its clock alone says.
+    pub(super) fn is_meant(&self, number: &str, venue_at: Nanos, began_at: Nanos) -> bool {
+        let ours = self.venue_order_id.as_str();
+        let is_other = !number.is_empty()
+            && !ours.is_empty()
+            && number != ours
+            // The two numbers of a conditional order.
+            && is_dormant_number(number) == is_dormant_number(ours);
+        let is_sent_here = self.adopted.is_none() && self.sent_at > began_at;
+        let is_older =
+            is_sent_here && venue_at > Nanos(0) && venue_at < self.sent_at.plus(-CLOCKS_APART_NS);
+        !is_other && !is_older
     }
 
     /// Returns whether an execution that came at this time may be of it although it bears another

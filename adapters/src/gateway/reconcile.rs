@@ -250,7 +250,12 @@ impl Gateway {
 
     /// Orders that we hold to be open and the venue does not list are asked for one by one.
     fn doubt_absent(&mut self, list: &[OrderNews], asked_at: Nanos, now: Nanos) {
-        let present: BTreeSet<OrderKey> = list.iter().filter_map(|news| news.key).collect();
+        let is_meant = |news: &&OrderNews| {
+            let own = news.key.and_then(|key| self.orders.get(&key.id));
+            own.is_none_or(|own| own.is_meant(&news.venue_order_id, news.venue_at, self.began_at))
+        };
+        let meant = list.iter().filter(is_meant);
+        let present: BTreeSet<OrderKey> = meant.filter_map(|news| news.key).collect();
         let options = &self.options;
         for own in self.orders.values_mut() {
             let was_there = own.sent_at < asked_at && own.placing.is_none();

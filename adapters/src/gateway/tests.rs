@@ -8,6 +8,7 @@
 mod adoption;
 mod comparing;
 mod forms;
+mod namesakes;
 mod neighbours;
 mod script;
 mod stops;

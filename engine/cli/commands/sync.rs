@@ -17,6 +17,7 @@ use self::compare::{Difference, Ours, compare};
 use crate::commands::{print, print_json};
 use crate::control_api::{Comparison, Request};
 use crate::control_client::Client;
+use crate::data_folder::blame;
 use crate::exit::{Answer, Blame, Outcome, input};
 use crate::report::exact_moment;
 use crate::server::keys;
@@ -94,6 +95,7 @@ fn by_hand(args: &Args, file: &ServerFile) -> Outcome {
             config.run.data.display()
         )));
     };
+    let installation = catalog.installation().map_err(blame)?;
     let keys = keys(file)?;
     let access = Arc::new(VenueAccess::open(&config.exchange)?);
     access.measure_clock()?;
@@ -107,7 +109,7 @@ fn by_hand(args: &Args, file: &ServerFile) -> Outcome {
         let state = recovered.recovery.finish(ended_at.max(Nanos(0)));
         let is_traded = |id: AccountId| state.strategies.iter().any(|own| own.account == id);
         for (account, key) in keys.iter().filter(|(id, _)| is_traded(*id)) {
-            let setup = account_setup(&config.exchange, key.clone(), &access)?;
+            let setup = account_setup(&config.exchange, key.clone(), &access, installation)?;
             let mut asker = Asker::new(Arc::clone(&access), &listing, &setup)?;
             let name = state.accounts[account.index()].name.clone();
             let ours = Ours {

@@ -60,6 +60,7 @@ const fn is_difference(notice: &GatewayNotice) -> bool {
         | GatewayNotice::ForeignFill { .. }
         | GatewayNotice::HoldingDiffers { .. }
         | GatewayNotice::PositionDiffers { .. }
+        | GatewayNotice::NameTaken { .. }
         | GatewayNotice::Orphan { .. }
         | GatewayNotice::Vanished { .. } => true,
         GatewayNotice::Online
@@ -118,6 +119,14 @@ fn text_of(
                 format!("{}: order {order} is ours and not known; {done}", symbol(*instrument)),
             )
         }
+        GatewayNotice::NameTaken { order, venue_order_id, instrument } => (
+            "warn",
+            format!(
+                "{}: the venue's order {venue_order_id} bears the name of our order {order} and is \
+                 another one; left alone",
+                symbol(*instrument)
+            ),
+        ),
         GatewayNotice::Adopted { order, venue_order_id, instrument, strategy } => (
             "warn",
             format!(

@@ -63,13 +63,14 @@ pub(crate) fn keys(file: &ServerFile) -> Outcome<Keys> {
 }
 
 /// Brings together what a venue needs, for an engine that follows these instruments and trades the accounts
-/// of its strategies.
+/// of its strategies with orders of the data folder that has drawn this number.
 pub(super) fn prepare(
     file: &ServerFile,
     setup: &Setup,
     shard: &Shard,
     followed: &[InstrumentId],
     keys: &Keys,
+    installation: u32,
 ) -> Outcome<Option<Exchange>> {
     let Some(access) = &setup.access else { return Ok(None) };
     let section = &file.config.exchange;
@@ -80,7 +81,7 @@ pub(super) fn prepare(
     let named = |id: AccountId| (id, names[id.index()].name.clone());
     let links = Links::of_venue(traded.clone().map(|(id, _)| named(*id)));
     let accounts = traded
-        .map(|(id, key)| Ok((*id, account_setup(section, key.clone(), access)?)))
+        .map(|(id, key)| Ok((*id, account_setup(section, key.clone(), access, installation)?)))
         .collect::<Outcome<_>>()?;
     let is_followed = |own: &&tercel_core::Instrument| followed.contains(&own.id);
     let instruments: Vec<_> = setup.instruments.iter().filter(is_followed).cloned().collect();

@@ -43,6 +43,7 @@ pub(crate) use self::live::keys;
 use self::notices::Notices;
 use self::scripts::Slot;
 use crate::config::ScriptSection;
+use crate::data_folder::blame;
 use crate::exit::{Blame, Outcome};
 use crate::logging;
 use crate::metrics;
@@ -126,6 +127,7 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     }
     let n_runs = u32::try_from(shards.len()).or_machine()?;
     let folders = catalog.next_group(&lock, n_runs, file.config.run.deal.as_str()).or_machine()?;
+    let installation = catalog.installation().map_err(blame)?;
     let mut story = Vec::new();
     if before.is_none() {
         story.push("nothing came before: money is as configured".to_owned());
@@ -145,7 +147,7 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
             Mode::Paper if n_runs > 1 => shard.instruments(),
             _ => setup.instruments.iter().map(|own| own.id).collect(),
         };
-        let exchange = live::prepare(file, &setup, &shard, &followed, &keys)?;
+        let exchange = live::prepare(file, &setup, &shard, &followed, &keys, installation)?;
         starts.push(engine::Start { shard, beginning, folder, followed, exchange });
     }
     if file.config.run.mode == Mode::Live {

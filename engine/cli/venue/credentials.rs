@@ -7,15 +7,17 @@ use super::VenueAccess;
 use crate::exit::{Blame, Outcome};
 use crate::server_config::exchange::{CredentialsFrom, EntryName, ExchangeSection, KeyPlace};
 
-/// Returns a section's account.
+/// Returns a section's account, whose orders are those of the data folder that has drawn this number.
 pub(crate) fn account_setup(
     section: &ExchangeSection,
     credentials: Credentials,
     access: &VenueAccess,
+    installation: u32,
 ) -> Outcome<AccountSetup> {
+    let ids = ClientIds::new(&section.order_prefix).or_input()?;
     Ok(AccountSetup {
         credentials,
-        ids: ClientIds::new(&section.order_prefix).or_input()?,
+        ids: ids.of_installation(installation),
         clock: access.offset.clone(),
         entry: match section.order_entry {
             EntryName::Fastest => OrderEntry::Fastest,

@@ -32,6 +32,18 @@ pub enum RunsError {
         /// What it says.
         text: String,
     },
+    /// The number that the folder has drawn is damaged.
+    #[error(
+        "{path}: `{text}` is no number from 0 to 16,777,214, such as the folder has drawn for the names of \
+         its orders; restore it from a copy, or take another data folder once no order works",
+        path = .path.display(), text = .text.trim()
+    )]
+    BadInstallation {
+        /// Which file.
+        path: PathBuf,
+        /// What it says.
+        text: String,
+    },
     /// The note of the runs that a run belongs to is damaged.
     #[error(
         "{path}: `{text}` does not say which runs belong together; write the first one's number, how \

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data>/lock                      held by the process that writes
+//! <data>/installation              a number that the folder has drawn, as text: its orders' names have it
 //! <data>/runs/last                 the highest number ever given out, as text
 //! <data>/runs/00000012/journal.redb
 //! <data>/runs/00000012/tape/00000001.tape ...
@@ -16,6 +17,7 @@
 mod error;
 mod export;
 mod group;
+mod installation;
 mod outline;
 mod prune;
 mod verify;
@@ -155,7 +157,7 @@ impl RunCatalog {
         n: u32,
         deal: &str,
     ) -> Result<Vec<RunFolder>, RunsError> {
-        self.check(lock);
+        self.install(lock)?;
         let n = n.max(1);
         let runs = self.runs();
         fs::create_dir_all(&runs).map_err(io(&runs))?;
