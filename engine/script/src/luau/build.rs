@@ -11,7 +11,9 @@ use mlua::{Function, Lua, LuaOptions, StdLib, Value};
 use tercel_core::StrategyFault;
 
 use super::hooks::ReadyHooks;
-use super::{Luau, fault, fuel, functions, guard, modules, sandbox};
+use super::modules::Required;
+use super::native::Native;
+use super::{Luau, fault, fuel, functions, guard, modules, native, sandbox};
 use crate::hook::Hook;
 use crate::modules::Modules;
 use crate::runtime::{Builder, ScriptRuntime};
@@ -43,15 +45,16 @@ impl Bytecode {
 }
 
 /// Compiled once a process.
-static PRELUDE: LazyLock<[Option<Arc<[u8]>>; sandbox::PRELUDE.len()]> =
-    LazyLock::new(|| sandbox::PRELUDE.map(compile));
+static PRELUDE: LazyLock<Option<Arc<[u8]>>> = LazyLock::new(|| compile(sandbox::PRELUDE));
 
 fn compile(text: &str) -> Option<Arc<[u8]>> {
     compiler().compile(text).ok().map(Arc::from)
 }
 
 fn compiler() -> Compiler {
-    Compiler::new().set_optimization_level(2).set_debug_level(1)
+    // Native code rounds these once where the library rounds twice, on processors that can.
+    let rounded_once = ["math.lerp", "vector.lerp"];
+    Compiler::new().set_optimization_level(2).set_debug_level(1).set_disabled_builtins(rounded_once)
 }
 
 /// A machine in the making.
@@ -59,6 +62,9 @@ pub(crate) struct LuauBuilder {
     parts: Parts,
     /// There after the first step.
     lua: Option<Lua>,
+    /// What the script has required.
+    required: Required,
+    native: Native,
     next: Step,
 }
 
@@ -66,16 +72,26 @@ pub(crate) struct LuauBuilder {
 enum Step {
     Machine,
     Functions(usize),
-    Prelude(usize),
+    Prelude,
+    /// Native code of the prelude's functions.
+    NativePrelude,
     Sandbox,
     Load,
     Run(Function),
+    /// Native code of the script's functions.
+    Native,
     Hooks,
 }
 
 impl LuauBuilder {
-    pub(crate) const fn new(parts: Parts) -> Self {
-        Self { parts, lua: None, next: Step::Machine }
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            lua: None,
+            required: Required::default(),
+            native: Native::default(),
+            next: Step::Machine,
+        }
     }
 
     fn advance(&mut self) -> mlua::Result<Option<Luau>> {
@@ -89,21 +105,19 @@ impl LuauBuilder {
             Step::Functions(n) => match functions::install(lua, &parts.host, *n)? {
                 true => Step::Functions(n + 1),
                 false => {
-                    modules::install(lua, parts)?;
+                    modules::install(lua, parts, &self.required)?;
                     sandbox::remove(lua)?;
-                    Step::Prelude(0)
+                    Step::Prelude
                 }
             },
-            Step::Prelude(n) => match sandbox::PRELUDE.get(*n) {
-                Some(text) => {
-                    let (part, mode) = match &PRELUDE[*n] {
-                        Some(compiled) => (&**compiled, ChunkMode::Binary),
-                        None => (text.as_bytes(), ChunkMode::Text),
-                    };
-                    sandbox::wrap(lua, &parts.host, part, mode)?;
-                    Step::Prelude(n + 1)
-                }
-                None => Step::Sandbox,
+            Step::Prelude => {
+                sandbox::wrap(lua, &parts.host, PRELUDE.as_deref())?;
+                self.native.reach(Value::Table(lua.globals()));
+                Step::NativePrelude
+            }
+            Step::NativePrelude => match self.native.step(lua)? {
+                true => Step::NativePrelude,
+                false => Step::Sandbox,
             },
             Step::Sandbox => {
                 lua.sandbox(true)?;
@@ -118,8 +132,26 @@ impl LuauBuilder {
             }
             Step::Run(top_level) => {
                 top_level.call::<()>(())?;
-                Step::Hooks
+                // What is built from here on must not fail for want of room; calls get a limit again.
+                lua.set_memory_limit(0)?;
+                let globals = lua.globals();
+                for hook in Hook::ALL {
+                    if let Value::Function(function) = globals.raw_get(hook.name())? {
+                        self.native.hook(function);
+                    }
+                }
+                let modules = parts.modules.borrow();
+                let modules = modules.texts().values().map(String::as_str);
+                if native::suits(modules.chain([parts.source.text.as_str()])) {
+                    self.native.reach(Value::Table(globals));
+                    self.required.values().into_iter().for_each(|value| self.native.reach(value));
+                }
+                Step::Native
             }
+            Step::Native => match self.native.step(lua)? {
+                true => Step::Native,
+                false => Step::Hooks,
+            },
             Step::Hooks => return self.finish().map(Some),
         };
         Ok(None)
@@ -127,11 +159,11 @@ impl LuauBuilder {
 
     /// Returns the machine as scripts find it.
     #[cfg(test)]
-    pub(super) fn into_machine(mut self) -> Lua {
+    pub(super) fn machine(&mut self) -> &Lua {
         while !matches!(self.next, Step::Load) {
             assert!(self.advance().is_ok_and(|luau| luau.is_none()));
         }
-        self.lua.expect("made in the first step")
+        self.lua.as_ref().expect("made in the first step")
     }
 
     /// Gathers the hooks.
@@ -151,6 +183,8 @@ impl LuauBuilder {
             };
         }
         let ready = ReadyHooks::new(&lua, &hooks)?;
+        // A module that a hook requires is loaded within that hook's call, all at once.
+        lua.enable_jit(true);
         let host = self.parts.host.borrow();
         let mut luau = Luau {
             lua,
@@ -194,7 +228,8 @@ fn machine() -> mlua::Result<Lua> {
         | StdLib::VECTOR;
     let lua = Lua::new_with(libs, LuaOptions::new().catch_rust_panics(false))?;
     lua.set_compiler(compiler());
-    lua.enable_jit(true);
+    // Of a whole chunk at once, that is: see `native.rs`.
+    lua.enable_jit(false);
     lua.gc_stop();
     Ok(lua)
 }

@@ -2,8 +2,8 @@
 //!
 //! - Sources come as text: made-up bytecode can crash the machine. What goes into a machine is that
 //!   text or what this very process has compiled of it (`build.rs`).
-//! - Native code generation is on, and so is the interrupt that counts fuel: it runs at every loop
-//!   turn, call and return, in compiled code too (`fuel.rs`). Once the fuel is used up every further
+//! - What hooks come to is native code (`native.rs`). The interrupt that counts fuel runs at every loop
+//!   turn, call and return there too (`fuel.rs`). Once the fuel is used up every further
 //!   interrupt fails, so `pcall` gains nothing but its own few instructions.
 //! - Hooks with numbers are called through the machine's C interface (`hooks.rs`), a third of the
 //!   cost of the library's general call.
@@ -26,6 +26,7 @@ mod fuel;
 mod functions;
 mod hooks;
 mod modules;
+mod native;
 mod sandbox;
 
 use std::rc::Rc;
@@ -195,7 +196,8 @@ mod tests {
         let modules = Rc::new(RefCell::new(Modules::default()));
         fuel::set(limits.fuel);
         let bytecode = Rc::new(Bytecode::default());
-        let lua = LuauBuilder::new(Parts { source, bytecode, modules, host }).into_machine();
+        let mut builder = LuauBuilder::new(Parts { source, bytecode, modules, host });
+        let lua = builder.machine();
         let bug = lua.create_function(|_, ()| -> mlua::Result<()> { panic!("a bug") }).unwrap();
         lua.globals().set("bug", bug).unwrap();
         for text in [

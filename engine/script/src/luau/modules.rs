@@ -10,6 +10,22 @@ use super::raise;
 use crate::error::HostError;
 use crate::script::Parts;
 
+/// What was required so far, by name.
+#[derive(Clone, Default)]
+pub(super) struct Required(Rc<RefCell<BTreeMap<String, Loaded>>>);
+
+impl Required {
+    /// Returns what the modules gave back.
+    pub(super) fn values(&self) -> Vec<Value> {
+        let loaded = self.0.borrow();
+        let done = loaded.values().filter_map(|module| match module {
+            Loaded::Done(value) => Some(value.clone()),
+            Loaded::Running => None,
+        });
+        done.collect()
+    }
+}
+
 /// What a required module is.
 enum Loaded {
     /// Its top level runs.
@@ -19,10 +35,10 @@ enum Loaded {
 }
 
 /// Defines `require`.
-pub(super) fn install(lua: &Lua, parts: &Parts) -> mlua::Result<()> {
+pub(super) fn install(lua: &Lua, parts: &Parts, required: &Required) -> mlua::Result<()> {
     let (host, modules) = (Rc::clone(&parts.host), Rc::clone(&parts.modules));
     let bytecode = Rc::clone(&parts.bytecode);
-    let loaded: RefCell<BTreeMap<String, Loaded>> = RefCell::default();
+    let Required(loaded) = required.clone();
     let require = lua.create_function(move |lua, name: BorrowedStr| {
         let found = modules.borrow_mut().load(&name, "luau");
         let (name, text) = found.map_err(|error| raise(lua, &host, error))?;

@@ -13,15 +13,9 @@ use crate::host::SharedHost;
 const REMOVED: [&str; 7] =
     ["collectgarbage", "gcinfo", "getfenv", "loadstring", "newproxy", "print", "setfenv"];
 
-/// Wrap library functions whose work grows with their arguments but meets no interrupt. Each pays
-/// one unit of fuel for about as much work as a loop turn. Several parts, because native code for all
-/// of it at once takes more than a millisecond.
-pub(super) const PRELUDE: [&str; 4] = [
-    concat!(include_str!("prelude/costs.luau"), include_str!("prelude/text.luau")),
-    concat!(include_str!("prelude/costs.luau"), include_str!("prelude/bytes.luau")),
-    concat!(include_str!("prelude/costs.luau"), include_str!("prelude/tables.luau")),
-    concat!(include_str!("prelude/costs.luau"), include_str!("prelude/calls.luau")),
-];
+/// Wraps library functions whose work grows with their arguments but meets no interrupt. Each pays
+/// one unit of fuel for about as much work as a loop turn.
+pub(super) const PRELUDE: &str = include_str!("prelude.luau");
 
 /// Removes what is harmful.
 pub(super) fn remove(lua: &Lua) -> mlua::Result<()> {
@@ -33,9 +27,9 @@ pub(super) fn remove(lua: &Lua) -> mlua::Result<()> {
     math.raw_remove("randomseed")
 }
 
-/// Wraps what is expensive: a part of [`PRELUDE`], as it stands there or as this process has compiled
-/// it. Runs before the machine is sandboxed, which makes the result unchangeable.
-pub(super) fn wrap(lua: &Lua, host: &SharedHost, part: &[u8], mode: ChunkMode) -> mlua::Result<()> {
+/// Wraps what is expensive. Runs before the machine is sandboxed, which makes the result unchangeable.
+/// `compiled` is [`PRELUDE`] as this process has compiled it.
+pub(super) fn wrap(lua: &Lua, host: &SharedHost, compiled: Option<&[u8]>) -> mlua::Result<()> {
     let charge = {
         let host = Rc::clone(host);
         lua.create_function(move |lua, units: f64| match left(fuel::left(), units) {
@@ -55,7 +49,11 @@ pub(super) fn wrap(lua: &Lua, host: &SharedHost, part: &[u8], mode: ChunkMode) -
     };
     // Taking a panic as an argument is what raises it.
     let surface = lua.create_function(|_, _: mlua::Value| Ok(()))?;
-    let prelude = lua.load(part).set_name(format!("={}", fault::PRELUDE)).set_mode(mode);
+    let (prelude, mode) = match compiled {
+        Some(compiled) => (compiled, ChunkMode::Binary),
+        None => (PRELUDE.as_bytes(), ChunkMode::Text),
+    };
+    let prelude = lua.load(prelude).set_name(format!("={}", fault::PRELUDE)).set_mode(mode);
     prelude.into_function()?.call((charge, random, surface, lua.globals()))
 }
 
