@@ -179,15 +179,25 @@ fn begin(text: &str, hook: Hook) -> Option<u32> {
     u32::try_from(place + 1).ok()
 }
 
+type Library = (CorePackage, LogicPackage, BasicMathPackage, BasicArrayPackage, BasicMapPackage);
+
+thread_local! {
+    /// What scripts find of the language's library: one for all engines of a thread. None of them
+    /// changes it, and it takes as long to build as all the rest of an engine.
+    static LIBRARY: Library = Library::default();
+}
+
 /// Returns an engine without anything harmful.
 fn machine(host: &SharedHost) -> Engine {
     let limits = host.borrow().limits.clone();
     let mut engine = Engine::new_raw();
-    CorePackage::new().register_into_engine(&mut engine);
-    LogicPackage::new().register_into_engine(&mut engine);
-    BasicMathPackage::new().register_into_engine(&mut engine);
-    BasicArrayPackage::new().register_into_engine(&mut engine);
-    BasicMapPackage::new().register_into_engine(&mut engine);
+    LIBRARY.with(|(core, logic, math, array, map)| {
+        core.register_into_engine(&mut engine);
+        logic.register_into_engine(&mut engine);
+        math.register_into_engine(&mut engine);
+        array.register_into_engine(&mut engine);
+        map.register_into_engine(&mut engine);
+    });
     engine.set_optimization_level(OptimizationLevel::Simple);
     engine.set_module_resolver(DummyModuleResolver::new());
     for symbol in ["eval", "import", "export", "print", "debug"] {
