@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    AccountId, Effect, Engine, ExecutionReport, Nanos, Notice, ReportKind, ReportRefusal, Scope,
-    Seq, State, StateCause, StrategyId, TradingState,
+    AccountId, Effect, Engine, ExecutionReport, Instrument, Nanos, Notice, Price, ReportKind,
+    ReportRefusal, Scope, Seq, State, StateCause, StrategyId, TradingState,
 };
 use tercel_sim::Observer;
 
@@ -185,6 +185,37 @@ impl Notices {
                 let (symbol, mark) = (&instrument.spec.symbol, instrument.price_decimal(*mark));
                 ("info", format!("{prefix}funding of {symbol}: {rate} at {mark}"))
             }
+            Notice::PositionDiffers { account, instrument, was, is, at, .. } => {
+                let state = engine.state();
+                let (Some(own), Some(instrument)) = (
+                    state.accounts.get(account.index()),
+                    state.instruments.get(instrument.index()),
+                ) else {
+                    return;
+                };
+                let lots = |qty| instrument.quantity_decimal(qty).normalize();
+                let (name, symbol) = (&own.name, &instrument.spec.symbol);
+                let text = format!(
+                    "{prefix}account {name}: somebody else changed the position in {symbol} from {} \
+                     to {}; what went is realised {}",
+                    lots(*was),
+                    lots(*is),
+                    realised_at(instrument, *at)
+                );
+                ("warn", text)
+            }
+            Notice::PositionTaken { strategy, instrument, qty, at, .. } => {
+                let instrument = engine.state().instruments.get(instrument.index());
+                let Some(instrument) = instrument else { return };
+                let text = format!(
+                    "{}: the account does not hold {} {} of it any more; realised {}",
+                    name(strategy),
+                    instrument.quantity_decimal(*qty).normalize(),
+                    instrument.spec.symbol,
+                    realised_at(instrument, *at)
+                );
+                ("warn", text)
+            }
             Notice::ReportRefused { order, cause } => match cause {
                 // What was under way while an order ended, or was told before: an ordinary day has
                 // thousands. Exports of a run have them all.
@@ -237,6 +268,13 @@ impl Observer for Notices {
     }
 
     fn on_sample(&mut self, _now: Nanos, _engine: &Engine) {}
+}
+
+fn realised_at(instrument: &Instrument, at: Option<Price>) -> String {
+    at.map_or_else(
+        || "at what it cost: no price is known".to_owned(),
+        |at| format!("at {}", instrument.price_decimal(at)),
+    )
 }
 
 /// Returns what is told of a scope that may do more or less than before.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::event::Scope;
-use crate::ids::{ClientOrderId, InstrumentId, PlotId, StrategyId};
+use crate::ids::{AccountId, ClientOrderId, InstrumentId, PlotId, StrategyId};
 use crate::limits::{RiskReject, TradingState};
 use crate::num::{Price, Quantity};
 use crate::order::OrderRequest;
@@ -125,6 +125,35 @@ pub enum Notice {
         rate_e12: i64,
         /// The price that positions were valued at.
         mark: Price,
+    },
+    /// An account's position turned out to be another than ours: somebody else has changed it, by a
+    /// liquidation, a deleveraging or by hand. What a record needs to take it over again.
+    PositionDiffers {
+        /// Which account.
+        account: AccountId,
+        /// Of which instrument.
+        instrument: InstrumentId,
+        /// What our books said, signed.
+        was: Quantity,
+        /// What the venue says, signed.
+        is: Quantity,
+        /// Average entry price of that, as the venue tells it.
+        entry: Price,
+        /// The price at which what went was realised; at what it had cost where none is known.
+        at: Option<Price>,
+    },
+    /// Part of a strategy's position was taken from it, because its account holds less.
+    PositionTaken {
+        /// Whose.
+        strategy: StrategyId,
+        /// On which account.
+        account: AccountId,
+        /// Of which instrument.
+        instrument: InstrumentId,
+        /// How much of it, signed as the position was.
+        qty: Quantity,
+        /// The price at which it was realised; at what it had cost where none is known.
+        at: Option<Price>,
     },
     /// A report was refused: for an unknown order, or impossible in the order's state.
     ReportRefused {

@@ -69,6 +69,49 @@ impl Position {
         Ok(realised)
     }
 
+    /// Takes `qty` (positive) of what is held away without a fill, at `at` or, where no price is
+    /// known, at what it cost; at most all of it goes. Returns the profit that this realised.
+    pub fn take_away(
+        &mut self,
+        instrument: &Instrument,
+        qty: Quantity,
+        at: Option<Price>,
+    ) -> Notional {
+        let gone = Quantity(qty.0.min(self.qty.0.saturating_abs()) * self.qty.0.signum());
+        let side = if gone.0 > 0 { Side::Sell } else { Side::Buy };
+        let flow = at.and_then(|at| flow(instrument, side, at, gone.abs()));
+        let flow = flow.unwrap_or_else(|| self.cost_of(gone.abs()));
+        self.change(-gone, flow)
+    }
+
+    /// Changes the quantity by `qty` (signed) without a fill: as much as `flow` came in for it. Returns
+    /// the profit that this realised.
+    pub(crate) fn change(&mut self, qty: Quantity, flow: Notional) -> Notional {
+        let closes = self.qty.0.signum() * qty.0.signum() < 0;
+        let closing = if closes { qty.0.abs().min(self.qty.0.abs()) } else { 0 };
+        let closed_cost = self.cost_of(Quantity(closing));
+        let close_flow = share(flow, closing, qty.0.abs());
+        let realised = close_flow - closed_cost;
+        self.qty += qty;
+        self.cost = self.cost - closed_cost - (flow - close_flow);
+        self.realised += realised;
+        realised
+    }
+
+    /// Takes over what the venue says of the holding: its cost, and with it what was made so far, for
+    /// both together stay what they are.
+    pub(crate) fn restate_cost(&mut self, cost: Notional) -> Notional {
+        let realised = cost - self.cost;
+        self.cost = cost;
+        self.realised += realised;
+        realised
+    }
+
+    /// Returns what `qty` (positive) of the open quantity cost, rounded toward zero.
+    fn cost_of(&self, qty: Quantity) -> Notional {
+        share(self.cost, qty.0, self.qty.0.abs())
+    }
+
     /// Returns the profit of closing everything at `mark`, before fees; zero when flat.
     ///
     /// Saturates instead of failing: a mark out of range is not an event to stop at.
@@ -126,6 +169,17 @@ fn flow(instrument: &Instrument, side: Side, price: Price, qty: Quantity) -> Opt
         InstrumentKind::InversePerpetual => side == Side::Buy,
     };
     Some(if into { value } else { -value })
+}
+
+/// Returns `part` of `whole` of an amount, rounded toward zero: all of it for the whole.
+fn share(amount: Notional, part: i64, whole: i64) -> Notional {
+    if part == 0 || whole == 0 {
+        return Notional::ZERO;
+    }
+    let (part, whole) = (i128::from(part), i128::from(whole));
+    // Where the product does not fit, the amount is so large that what the division loses is nothing.
+    let rounded = || amount.0 / whole * part;
+    Notional(amount.0.checked_mul(part).map_or_else(rounded, |product| product / whole))
 }
 
 #[cfg(test)]

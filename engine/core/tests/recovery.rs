@@ -5,10 +5,10 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use tercel_core::{
-    AccountId, Command, Effect, Engine, EngineConfig, Event, Intent, MarketData, MarketEvent,
-    Nanos, Notional, OnHalt, OrderKind, OrderSpec, OrderState, Price, Quantity, Recovery,
-    RecoveryError, RiskLimits, Scope, Seq, Side, State, StateCopy, StrategyFault, StrategyId,
-    TimeInForce, Value,
+    AccountId, AccountItem, AccountUpdate, Command, Effect, Engine, EngineConfig, Event, Intent,
+    MarketData, MarketEvent, Nanos, Notional, OnHalt, OrderKind, OrderSpec, OrderState, Price,
+    Quantity, Recovery, RecoveryError, RiskLimits, Scope, Seq, Side, State, StateCopy,
+    StrategyFault, StrategyId, TimeInForce, Value,
 };
 use tercel_testkit::{
     Faults, Random, Strings, UnreliableVenue, account, engine_config, level, linear, promised,
@@ -89,6 +89,16 @@ impl Run {
                 }
             }
             16 => self.command(),
+            17 if self.random.chance(20) => {
+                let (account, id) = (self.random.index(2), self.random.index(2));
+                let item = AccountItem::Position {
+                    instrument: tercel_core::InstrumentId(u16::try_from(id).unwrap()),
+                    qty: Quantity(self.random.between(-20, 20)),
+                    price: Price(self.random.between(80, 120)),
+                };
+                let account = AccountId(u16::try_from(account).unwrap());
+                self.handle(Event::Account(AccountUpdate { account, item, last: true }));
+            }
             17 => {
                 self.now += self.random.between(0, 3 * Nanos::SECOND);
                 self.handle(Event::Timer);

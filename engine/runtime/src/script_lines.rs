@@ -110,6 +110,8 @@ impl<'a> Made<'a> {
             Notice::BookStale { .. }
             | Notice::State { .. }
             | Notice::Funding { .. }
+            | Notice::PositionDiffers { .. }
+            | Notice::PositionTaken { .. }
             | Notice::ReportRefused { .. } => Self::Nothing,
         }
     }

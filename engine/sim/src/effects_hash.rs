@@ -238,6 +238,22 @@ fn mix_notice(notice: &Notice, digest: &mut Digest) {
             digest.i64(*rate_e12);
             digest.i64(mark.0);
         }
+        Notice::PositionDiffers { account, instrument, was, is, entry, at } => {
+            digest.u64(10);
+            digest.u64(u64::from(account.0));
+            digest.u64(u64::from(instrument.0));
+            for number in [was.0, is.0, entry.0, at.map_or(i64::MIN, |at| at.0)] {
+                digest.i64(number);
+            }
+        }
+        Notice::PositionTaken { strategy, account, instrument, qty, at } => {
+            digest.u64(11);
+            digest.u64(u64::from(strategy.0));
+            digest.u64(u64::from(account.0));
+            digest.u64(u64::from(instrument.0));
+            digest.i64(qty.0);
+            digest.i64(at.map_or(i64::MIN, |at| at.0));
+        }
         Notice::ReportRefused { order, cause } => {
             digest.u64(8);
             digest.u64(order.0);

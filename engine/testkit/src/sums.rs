@@ -2,7 +2,8 @@
 
 use tercel_core::{Order, ScopeState, Side, State};
 
-/// Compares what the scopes count incrementally with what the orders add up to.
+/// Compares what the scopes count incrementally with what the orders add up to, and the engine's
+/// positions with those of its accounts.
 ///
 /// # Errors
 ///
@@ -17,6 +18,12 @@ pub fn check_sums(state: &State) -> Result<(), String> {
         check_scope(state, &account.scope, own)?;
     }
     check_scope(state, &state.scope, |_| true)?;
+    for (idx, position) in state.scope.positions.iter().enumerate() {
+        // Whoever changed them, by a fill or behind our back.
+        let held = state.accounts.iter().map(|account| account.scope.positions[idx].qty.0).sum();
+        let what = || format!("position of the engine in instrument {idx}");
+        equal(what, position.qty.0, held)?;
+    }
     equal(|| "orders in the table".to_owned(), state.scope.open_orders, state.orders.n_working())?;
     match state.orders.all_working().find(|order| order.filled > order.spec.qty) {
         Some(order) => Err(format!("order {} is filled beyond what was ordered", order.id)),

@@ -1,7 +1,7 @@
 //! The engine: takes events one by one, keeps the state, calls the strategies, emits effects.
 //!
 //! This file routes; `markets.rs` takes market data, `reports.rs` execution reports and account
-//! news, `adopt.rs` orders of other origin, `intents.rs` turns wishes into approved requests, `switches.rs` holds kill switch, loss
+//! news, `takeover.rs` positions that somebody else has changed, `adopt.rs` orders of other origin, `intents.rs` turns wishes into approved requests, `switches.rs` holds kill switch, loss
 //! limits and commands, `recovery.rs` what a restart repeats from a journal, `replace.rs` the
 //! change of a strategy for another version.
 
@@ -13,6 +13,7 @@ mod recovery;
 mod replace;
 mod reports;
 mod switches;
+mod takeover;
 
 pub use recovery::{Recovery, RecoveryError};
 pub use replace::StrategyPlace;

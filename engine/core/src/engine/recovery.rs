@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::effect::{Notice, StateCause};
 use crate::engine::Engine;
+use crate::engine::takeover::Takeover;
 use crate::event::{Event, Scope};
 use crate::ids::{ClientOrderId, StrategyId};
 use crate::limits::{OnHalt, TradingState};
@@ -174,11 +175,12 @@ impl Recovery {
         Ok(())
     }
 
-    /// Takes news: a fault ends a strategy, a tripped limit halts its scope, funding is paid.
+    /// Takes news: a fault ends a strategy, a tripped limit halts its scope, funding is paid,
+    /// a position that somebody else has changed is taken over.
     ///
     /// # Errors
     ///
-    /// If it names a scope, strategy or instrument that does not exist.
+    /// If it names a scope, strategy, account or instrument that does not exist.
     pub fn told(&mut self, notice: &Notice) -> Result<(), RecoveryError> {
         match notice {
             Notice::Fault { strategy, .. } => {
@@ -199,7 +201,20 @@ impl Recovery {
                 exists("instrument", instrument.0, self.engine.state.instruments.len())?;
                 self.engine.pay_funding(*instrument, *rate_e12, *mark);
             }
-            Notice::Log { .. }
+            Notice::PositionDiffers { account, instrument, is, entry, at, .. } => {
+                exists("account", account.0, self.engine.state.accounts.len())?;
+                exists("instrument", instrument.0, self.engine.state.instruments.len())?;
+                let change = Takeover {
+                    account: *account,
+                    instrument: *instrument,
+                    qty: *is,
+                    entry: *entry,
+                    at: *at,
+                };
+                self.engine.take_over(&change, &mut Engine::effects());
+            }
+            Notice::PositionTaken { .. }
+            | Notice::Log { .. }
             | Notice::NamePlot { .. }
             | Notice::Draw { .. }
             | Notice::Mark { .. }
@@ -261,6 +276,9 @@ impl Recovery {
             }
             Event::Account(update) => {
                 exists("account", update.account.0, state.accounts.len())?;
+                if let AccountItem::Position { instrument, .. } = update.item {
+                    return exists("instrument", instrument.0, state.instruments.len());
+                }
                 let AccountItem::Order(adoption) = update.item else { return Ok(()) };
                 let instrument = adoption.spec.instrument;
                 exists("instrument", instrument.0, state.instruments.len())?;

@@ -56,9 +56,9 @@ impl Engine {
 
     #[inline(never)]
     pub(super) fn on_account(&mut self, now: Nanos, update: &AccountUpdate, effects: &mut Effects) {
-        let account = &mut self.state.accounts[update.account.index()];
         match update.item {
             AccountItem::Balance { asset, total } => {
+                let account = &mut self.state.accounts[update.account.index()];
                 let total = Notional::from_decimal(total.round_dp(18));
                 if let (Some(total), Some(balance)) =
                     (total, account.balances.get_mut(asset.index()))
@@ -67,17 +67,7 @@ impl Engine {
                 }
             }
             AccountItem::Position { instrument, qty, price } => {
-                let instrument = &self.state.instruments[instrument.index()];
-                let position = &mut account.scope.positions[instrument.id.index()];
-                let side = if qty.0 >= 0 { Side::Buy } else { Side::Sell };
-                let mut fresh = crate::Position::default();
-                if !qty.is_zero() && fresh.apply_fill(instrument, side, price, qty.abs()).is_err() {
-                    return;
-                }
-                // What the account has earned and paid so far stays; only the holding is told anew.
-                position.qty = fresh.qty;
-                position.cost = fresh.cost;
-                account.scope.revalue(instrument, price);
+                self.on_position(update.account, instrument, qty, price, now, effects);
             }
             AccountItem::Order(adoption) => self.adopt(update.account, &adoption, now, effects),
         }

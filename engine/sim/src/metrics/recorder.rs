@@ -427,6 +427,8 @@ impl Recorder {
             Notice::Log { .. }
             | Notice::State { .. }
             | Notice::Funding { .. }
+            | Notice::PositionDiffers { .. }
+            | Notice::PositionTaken { .. }
             | Notice::ReportRefused { .. } => {}
         }
     }

@@ -86,6 +86,8 @@ wire_enum!(Notice {
     7 => State { scope, state, cause },
     8 => ReportRefused { order, cause },
     9 => Funding { instrument, rate_e12, mark },
+    10 => PositionDiffers { account, instrument, was, is, entry, at },
+    11 => PositionTaken { strategy, account, instrument, qty, at },
 });
 
 wire_struct!(StrategyFault { kind, message, file, line });

@@ -105,7 +105,10 @@ impl Ledger {
         for effect in &entry.effects {
             match effect {
                 RecordedEffect::Send(request) => self.sent(request),
-                RecordedEffect::Notice(notice) => self.notice(notice, files)?,
+                RecordedEffect::Notice(notice) => {
+                    self.taken(notice, files)?;
+                    self.notice(notice, files)?;
+                }
                 RecordedEffect::Resync(_)
                 | RecordedEffect::Remember { .. }
                 | RecordedEffect::SetTimer { .. }
@@ -206,6 +209,33 @@ impl Ledger {
         if position.apply_fill(instrument, order.spec.side, fill.price, fill.qty).is_err() {
             return Ok(());
         }
+        self.position_row(order.strategy, report.account, id, files)
+    }
+
+    /// Somebody else has changed what the account holds, and the strategy had a part of what went.
+    fn taken(&mut self, notice: &Notice, files: &mut Files) -> Result<(), ExportError> {
+        let Notice::PositionTaken { strategy, account, instrument: id, qty, at } = *notice else {
+            return Ok(());
+        };
+        let Some(instrument) = self.names.known(id) else { return Ok(()) };
+        let position = self.positions.entry((strategy, id)).or_default();
+        position.take_away(instrument, qty.abs(), at);
+        self.position_row(strategy, account, id, files)
+    }
+
+    fn position_row(
+        &self,
+        strategy: StrategyId,
+        account: AccountId,
+        id: InstrumentId,
+        files: &mut Files,
+    ) -> Result<(), ExportError> {
+        let names = &self.names;
+        let (Some(position), Some(instrument)) =
+            (self.positions.get(&(strategy, id)), names.known(id))
+        else {
+            return Ok(());
+        };
         let average = position.average_price_e6(instrument).and_then(|millionths| {
             let ticks = Decimal::try_from_i128_with_scale(millionths, 6).ok()?;
             ticks.checked_mul(instrument.spec.tick)
@@ -213,8 +243,8 @@ impl Ledger {
         let row = vec![
             Cell::Time(self.now.0),
             Cell::Id(self.seq.0),
-            names.strategy(order.strategy),
-            names.account(report.account),
+            names.strategy(strategy),
+            names.account(account),
             names.instrument(id),
             names.quantity(id, position.qty),
             Cell::amount(average),
@@ -351,6 +381,16 @@ impl Ledger {
                 instrument = names.instrument(*id);
                 ("funding", format!("{rate_e12}e-12 at {} ticks", mark.0))
             }
+            Notice::PositionDiffers { account, instrument: id, was, is, at, .. } => {
+                instrument = names.instrument(*id);
+                let text = format!("{account}: {} lots, not {}; {}", is.0, was.0, realised_at(*at));
+                ("position_differs", text)
+            }
+            Notice::PositionTaken { strategy, instrument: id, qty, at, .. } => {
+                whose(*strategy);
+                instrument = names.instrument(*id);
+                ("position_taken", format!("{} lots; {}", qty.0, realised_at(*at)))
+            }
             Notice::ReportRefused { order: id, cause } => {
                 order = Cell::Text(id.to_string());
                 ("report_refused", refusal(*cause).to_owned())
@@ -368,6 +408,13 @@ impl Ledger {
         ];
         files.row(Table::Notices, row)
     }
+}
+
+fn realised_at(at: Option<Price>) -> String {
+    at.map_or_else(
+        || "realised at what it cost".to_owned(),
+        |at| format!("realised at {} ticks", at.0),
+    )
 }
 
 fn stale(cause: &StaleCause) -> String {
