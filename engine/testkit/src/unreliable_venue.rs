@@ -168,6 +168,12 @@ impl UnreliableVenue {
         Some(self.outbox.remove(at))
     }
 
+    /// Returns the reports that are still to be delivered; some were before, if they are doubled.
+    #[must_use]
+    pub fn waiting(&self) -> &[ExecutionReport] {
+        &self.outbox
+    }
+
     /// Returns the true position of an account: the sum of all fills, delivered or not.
     #[must_use]
     pub fn position(&self, account: AccountId, instrument: InstrumentId) -> i64 {
