@@ -56,6 +56,18 @@ impl Notional {
     pub const fn abs(self) -> Self {
         Self(self.0.saturating_abs())
     }
+
+    /// Returns `part` of `whole` of the amount, rounded toward zero: all of it for the whole, nothing
+    /// if there is no whole.
+    pub(crate) fn share(self, part: i64, whole: i64) -> Self {
+        if part == 0 || whole == 0 {
+            return Self::ZERO;
+        }
+        let (part, whole) = (i128::from(part), i128::from(whole));
+        // Where the product does not fit, what the division loses is nothing beside the amount.
+        let rounded = || (self.0 / whole).saturating_mul(part);
+        Self(self.0.checked_mul(part).map_or_else(rounded, |product| product / whole))
+    }
 }
 
 impl Nanos {

@@ -90,7 +90,7 @@ impl Position {
         let closes = self.qty.0.signum() * qty.0.signum() < 0;
         let closing = if closes { qty.0.abs().min(self.qty.0.abs()) } else { 0 };
         let closed_cost = self.cost_of(Quantity(closing));
-        let close_flow = share(flow, closing, qty.0.abs());
+        let close_flow = flow.share(closing, qty.0.abs());
         let realised = close_flow - closed_cost;
         self.qty += qty;
         self.cost = self.cost - closed_cost - (flow - close_flow);
@@ -109,7 +109,7 @@ impl Position {
 
     /// Returns what `qty` (positive) of the open quantity cost, rounded toward zero.
     fn cost_of(&self, qty: Quantity) -> Notional {
-        share(self.cost, qty.0, self.qty.0.abs())
+        self.cost.share(qty.0, self.qty.0.abs())
     }
 
     /// Returns the profit of closing everything at `mark`, before fees; zero when flat.
@@ -169,17 +169,6 @@ fn flow(instrument: &Instrument, side: Side, price: Price, qty: Quantity) -> Opt
         InstrumentKind::InversePerpetual => side == Side::Buy,
     };
     Some(if into { value } else { -value })
-}
-
-/// Returns `part` of `whole` of an amount, rounded toward zero: all of it for the whole.
-fn share(amount: Notional, part: i64, whole: i64) -> Notional {
-    if part == 0 || whole == 0 {
-        return Notional::ZERO;
-    }
-    let (part, whole) = (i128::from(part), i128::from(whole));
-    // Where the product does not fit, the amount is so large that what the division loses is nothing.
-    let rounded = || amount.0 / whole * part;
-    Notional(amount.0.checked_mul(part).map_or_else(rounded, |product| product / whole))
 }
 
 #[cfg(test)]

@@ -333,7 +333,8 @@ fn check_exposure(state: &ScopeState, candidate: &Candidate<'_>) -> Result<(), R
         return Err(RiskReject::Position { scope, worst, limit });
     }
     if let Some(limit) = limits.gross_exposure {
-        let notional = candidate.instrument.notional(candidate.price, worst);
+        let price = candidate.market.dearest(candidate.price);
+        let notional = candidate.instrument.notional(price, worst);
         let notional = notional.ok_or(RiskReject::Overflow)?;
         let exposure = state.gross - state.exposures[id.index()].worst + notional;
         if exposure > limit {
@@ -418,7 +419,7 @@ fn check_balance(
     candidate: &Candidate<'_>,
     already_locked: Notional,
 ) -> Result<(), RiskReject> {
-    let Candidate { instrument, spec, price, .. } = candidate;
+    let Candidate { instrument, market, spec, price, .. } = candidate;
     let (needed, free) = match instrument.spec.kind {
         InstrumentKind::Spot => {
             let asset = match spec.side {
@@ -440,10 +441,14 @@ fn check_balance(
             if worst <= before {
                 return Ok(());
             }
-            let worst = instrument.notional(*price, worst).ok_or(RiskReject::Overflow)?;
+            // What the order costs says nothing of what is held: not of the position, if it lies far
+            // below the market, nor of an inverse contract's collateral, if far above.
+            let reference = market.reference().ok_or(RiskReject::NoReference)?;
+            let worst = instrument.notional(reference.max(*price), worst);
+            let worst = worst.ok_or(RiskReject::Overflow)?;
             let gross = scope.gross - scope.exposures[instrument.id.index()].worst + worst;
             let held = account.balances[instrument.settlement_asset().index()].total;
-            let held = instrument.in_quote(held, *price);
+            let held = instrument.in_quote(held, reference);
             (Notional(gross.0 / i128::from(account.leverage.max(1))), held)
         }
     };

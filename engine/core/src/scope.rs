@@ -30,7 +30,8 @@ pub struct ScopeState {
     pub positions: Vec<Position>,
     /// Its worst case in each instrument.
     pub exposures: Vec<Exposure>,
-    /// Sum of the exposures' worst notionals, each as of its instrument's last order or fill.
+    /// Sum of the exposures' worst notionals, each as of its instrument's last order or fill: at the
+    /// market's price of that moment, or at the order's if that was higher.
     pub gross: Notional,
     /// Working orders.
     pub open_orders: u32,
@@ -275,14 +276,17 @@ impl ScopeState {
         }
     }
 
-    /// Adds to (or takes from) what is open on a side and values the worst case anew.
+    /// Adds to what is open on a side, by orders at `price`, or takes from it, and values the worst
+    /// case anew.
     pub(crate) fn change_open(
         &mut self,
         instrument: &Instrument,
+        market: &Market,
         side: Side,
         delta: i64,
         price: Price,
     ) {
+        let before = self.worst(instrument.id);
         let exposure = &mut self.exposures[instrument.id.index()];
         let open = match side {
             Side::Buy => &mut exposure.open_buys,
@@ -290,13 +294,33 @@ impl ScopeState {
         };
         open.0 += delta;
         debug_assert!(open.0 >= 0, "open quantity is what working orders can still trade");
-        self.revalue(instrument, price);
+        // What is over does not count at its price any more.
+        let price = if delta > 0 { price } else { Price(0) };
+        self.revalue(instrument, market, price, before);
     }
 
-    /// Values the worst case of an instrument at `price`.
-    pub(crate) fn revalue(&mut self, instrument: &Instrument, price: Price) {
-        let worst = self.worst_qty(instrument.id, Quantity(0), Quantity(0));
-        let worst = instrument.notional(price, worst).unwrap_or(Notional(i128::MAX / 4)).abs();
+    /// Returns the worst case in an instrument: how much, and what that was worth when last valued.
+    pub(crate) fn worst(&self, id: InstrumentId) -> (Quantity, Notional) {
+        (self.worst_qty(id, Quantity(0), Quantity(0)), self.exposures[id.index()].worst)
+    }
+
+    /// Values the worst case of an instrument, which was another `before`: at its market's price, or at
+    /// `price` if that is higher. An order far below the market must not make little of what is held.
+    pub(crate) fn revalue(
+        &mut self,
+        instrument: &Instrument,
+        market: &Market,
+        price: Price,
+        (qty_before, worth_before): (Quantity, Notional),
+    ) {
+        let (qty, _) = self.worst(instrument.id);
+        let most = Notional(i128::MAX / 4);
+        let worth = |price| instrument.notional(price, qty).unwrap_or(most).abs();
+        let worst = match market.reference() {
+            Some(reference) => worth(reference.max(price)),
+            // No lot is worth less than before.
+            None => worth(price).max(worth_before.share(qty.0, qty_before.0)).min(most),
+        };
         let exposure = &mut self.exposures[instrument.id.index()];
         self.gross = self.gross - exposure.worst + worst;
         exposure.worst = worst;

@@ -121,6 +121,11 @@ impl Market {
         }
     }
 
+    /// Returns the higher of a price and [`Self::reference`].
+    pub(crate) fn dearest(&self, price: Price) -> Price {
+        self.reference().map_or(price, |reference| reference.max(price))
+    }
+
     fn quote_leads(&self, quote: &Quote) -> bool {
         match self.book.state() {
             BookState::Live | BookState::Open => quote.seq > self.book.seq(),

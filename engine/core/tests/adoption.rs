@@ -187,7 +187,12 @@ fn the_record_gives_the_same_state() {
     }
     let (ours, theirs) = (world.engine.state(), recovery.state());
     assert_eq!(ours.image().orders, theirs.image().orders);
-    assert_eq!(ours.scope.exposures, theirs.scope.exposures);
+    // Apart from what it is worth: that is for the market to say, which no record has.
+    let open = |state: &State| {
+        let own = state.scope.exposures.iter();
+        own.map(|exposure| (exposure.open_buys, exposure.open_sells)).collect::<Vec<_>>()
+    };
+    assert_eq!(open(ours), open(theirs));
     assert_eq!(ours.accounts[0].balances, theirs.accounts[0].balances);
     let bad = Adoption { strategy: StrategyId(9), ..adoption() };
     let item = AccountItem::Order(bad);

@@ -233,6 +233,7 @@ impl Engine {
             return;
         }
         let instrument = &self.state.instruments[after.spec.instrument.index()];
+        let market = &self.state.markets[after.spec.instrument.index()];
         let account = &mut self.state.accounts[after.account.index()];
         let delta = after.exposed_qty().0 - before.map_or(0, |before| before.exposed_qty().0);
         let opened =
@@ -241,7 +242,7 @@ impl Engine {
         let strategy = &mut self.state.strategies[after.strategy.index()].scope;
         for scope in [strategy, &mut account.scope, &mut self.state.scope] {
             if delta != 0 {
-                scope.change_open(instrument, after.spec.side, delta, price);
+                scope.change_open(instrument, market, after.spec.side, delta, price);
             }
             scope.open_orders = scope
                 .open_orders

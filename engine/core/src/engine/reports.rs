@@ -76,6 +76,7 @@ impl Engine {
     /// Enters a fill into the positions of all scopes and the account's balances.
     fn book_fill(&mut self, order: &Order, fill: &Fill, now: Nanos) {
         let instrument = &self.state.instruments[order.spec.instrument.index()];
+        let market = &self.state.markets[order.spec.instrument.index()];
         let account = &mut self.state.accounts[order.account.index()];
         let side = order.spec.side;
         #[cfg(feature = "sabotage")]
@@ -88,6 +89,7 @@ impl Engine {
         let strategy = &mut self.state.strategies[order.strategy.index()].scope;
         let mut account_realised = Notional::ZERO;
         for scope in [strategy, &mut account.scope, &mut self.state.scope] {
+            let worst = scope.worst(instrument.id);
             let position = &mut scope.positions[instrument.id.index()];
             // A value out of range was refused when the order was approved; a venue that fills at
             // such a price is beyond accounting, and the quantity still has to be right.
@@ -98,7 +100,7 @@ impl Engine {
                 });
             position.fees += fee_settled;
             scope.net_realised += instrument.in_quote(realised - fee_settled, fill.price);
-            scope.revalue(instrument, fill.price);
+            scope.revalue(instrument, market, fill.price, worst);
             scope.last_fill_at = Some(now);
             scope.today.fills = scope.today.fills.saturating_add(1);
             if let Scope::Account(_) = scope.id {

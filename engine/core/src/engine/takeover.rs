@@ -59,11 +59,11 @@ impl Engine {
     /// Enters it into the account, the engine and the strategies.
     pub(super) fn take_over(&mut self, change: &Takeover, effects: &mut Effects) {
         let (idx, at) = (change.instrument.index(), change.at);
-        let instrument = &self.state.instruments[idx];
+        let (instrument, market) = (&self.state.instruments[idx], &self.state.markets[idx]);
         let Some(fresh) = told(instrument, change.qty, change.entry) else { return };
         let price = at.unwrap_or(change.entry);
         let account = &mut self.state.accounts[change.account.index()].scope;
-        let before = account.positions[idx];
+        let (before, worst) = (account.positions[idx], account.worst(change.instrument));
         let stays = before.qty.0.signum() == fresh.qty.0.signum();
         let kept = if stays { before.qty.0.abs().min(fresh.qty.0.abs()) } else { 0 };
         let kept = Quantity(kept * before.qty.0.signum());
@@ -81,23 +81,24 @@ impl Engine {
             (position.qty, position.cost) = (fresh.qty, fresh.cost);
         }
         account.net_realised += instrument.in_quote(realised, price);
-        account.revalue(instrument, price);
+        account.revalue(instrument, market, price, worst);
 
         let engine = &mut self.state.scope;
+        let worst = engine.worst(change.instrument);
         let position = &mut engine.positions[idx];
         let mut realised = Notional::ZERO;
         for (qty, flow) in [(-gone, gone_flow), (grown, grown_flow)] {
             realised += position.change(qty, flow);
         }
         engine.net_realised += instrument.in_quote(realised, price);
-        engine.revalue(instrument, price);
+        engine.revalue(instrument, market, price, worst);
         self.take_from_strategies(change, price, effects);
     }
 
     /// Takes from strategies what their account does not hold.
     fn take_from_strategies(&mut self, change: &Takeover, price: Price, effects: &mut Effects) {
         let idx = change.instrument.index();
-        let instrument = &self.state.instruments[idx];
+        let (instrument, market) = (&self.state.instruments[idx], &self.state.markets[idx]);
         let own = self.state.strategies.iter().filter(|own| own.account == change.account);
         let held: i64 = own.map(|own| own.scope.positions[idx].qty.0).sum();
         let (least, most) = (change.qty.0.min(0), change.qty.0.max(0));
@@ -105,6 +106,7 @@ impl Engine {
         let mut excess = held - held.clamp(least, most);
         for (n, strategy) in self.state.strategies.iter_mut().enumerate() {
             let scope = &mut strategy.scope;
+            let worst = scope.worst(change.instrument);
             let position = &mut scope.positions[idx];
             let is_concerned =
                 strategy.account == change.account && position.qty.0.signum() * excess.signum() > 0;
@@ -115,7 +117,7 @@ impl Engine {
             excess -= taken;
             let realised = position.take_away(instrument, Quantity(taken.abs()), change.at);
             scope.net_realised += instrument.in_quote(realised, price);
-            scope.revalue(instrument, price);
+            scope.revalue(instrument, market, price, worst);
             effects.notice(Notice::PositionTaken {
                 strategy: super::strategy_id(n),
                 account: change.account,
