@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rust_decimal::Decimal;
 use tercel_core::{
     AccountId, Effect, Engine, ExecutionReport, Instrument, Nanos, Notice, Price, ReportKind,
-    ReportRefusal, Scope, Seq, State, StateCause, StrategyId, TradingState,
+    ReportRefusal, Scope, ScopeState, Seq, State, StateCause, StrategyId, TradingState,
 };
 use tercel_sim::Observer;
 
@@ -178,6 +178,13 @@ impl Notices {
             Notice::State { scope, state, cause } => {
                 ("warn", format!("{prefix}{}", switched(*scope, *state, *cause, engine.state())))
             }
+            Notice::LossMarks { scope, .. } => {
+                let (name, _) = named(*scope, engine.state());
+                (
+                    "warn",
+                    format!("{prefix}{name}: the loss limits that were reached count from here on"),
+                )
+            }
             Notice::Funding { instrument, rate_e12, mark } => {
                 let instrument = engine.state().instruments.get(instrument.index());
                 let Some(instrument) = instrument else { return };
@@ -279,7 +286,18 @@ fn realised_at(instrument: &Instrument, at: Option<Price>) -> String {
 
 /// Returns what is told of a scope that may do more or less than before.
 fn switched(scope: Scope, state: TradingState, cause: StateCause, all: &State) -> String {
-    let (name, own) = match scope {
+    let (name, own) = named(scope, all);
+    let mut text = format!("{name} is {}: {cause}", state.as_str());
+    if own.keeps_orders && own.open_orders > 0 {
+        // Writing to a string does not fail.
+        let _ = write!(text, "; {} open orders stay at the venue", own.open_orders);
+    }
+    text
+}
+
+/// Returns a scope with what people call it.
+fn named(scope: Scope, all: &State) -> (String, &ScopeState) {
+    match scope {
         Scope::Strategy(id) => {
             let strategy = &all.strategies[id.index()];
             (format!("strategy {}", strategy.name), &strategy.scope)
@@ -289,11 +307,5 @@ fn switched(scope: Scope, state: TradingState, cause: StateCause, all: &State) -
             (format!("account {}", account.name), &account.scope)
         }
         Scope::Engine => ("the engine".to_owned(), &all.scope),
-    };
-    let mut text = format!("{name} is {}: {cause}", state.as_str());
-    if own.keeps_orders && own.open_orders > 0 {
-        // Writing to a string does not fail.
-        let _ = write!(text, "; {} open orders stay at the venue", own.open_orders);
     }
-    text
 }

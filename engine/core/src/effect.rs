@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::event::Scope;
 use crate::ids::{AccountId, ClientOrderId, InstrumentId, PlotId, StrategyId};
 use crate::limits::{RiskReject, TradingState};
-use crate::num::{Price, Quantity};
+use crate::num::{Notional, Price, Quantity};
 use crate::order::OrderRequest;
 use crate::risk::Approved;
 use crate::strategy::StrategyFault;
@@ -115,6 +115,15 @@ pub enum Notice {
         state: TradingState,
         /// Why.
         cause: StateCause,
+    },
+    /// A resume lets loss limits that were reached count from here on.
+    LossMarks {
+        /// Which scope.
+        scope: Scope,
+        /// The profit from which the loss of the day counts.
+        pnl_open: Notional,
+        /// The profit from which the drawdown counts.
+        pnl_max: Notional,
     },
     /// Funding was paid on the positions of an instrument, at this price: what a record needs to pay it
     /// again, for market data is not in it.

@@ -17,6 +17,7 @@ mod image;
 mod instrument;
 mod intent;
 mod limits;
+mod losses;
 mod market;
 mod num;
 mod order;

@@ -110,6 +110,7 @@ impl<'a> Made<'a> {
             Notice::BookStale { .. }
             | Notice::State { .. }
             | Notice::Funding { .. }
+            | Notice::LossMarks { .. }
             | Notice::PositionDiffers { .. }
             | Notice::PositionTaken { .. }
             | Notice::ReportRefused { .. } => Self::Nothing,

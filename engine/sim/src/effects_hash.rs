@@ -163,6 +163,14 @@ fn mix_value(value: &Value, digest: &mut Digest) {
     }
 }
 
+fn mix_scope(scope: Scope, digest: &mut Digest) {
+    match scope {
+        Scope::Strategy(id) => digest.u64(1 + 4 * u64::from(id.0)),
+        Scope::Account(id) => digest.u64(2 + 4 * u64::from(id.0)),
+        Scope::Engine => digest.u64(3),
+    }
+}
+
 fn mix_notice(notice: &Notice, digest: &mut Digest) {
     match notice {
         Notice::Log { strategy, text } => {
@@ -216,11 +224,7 @@ fn mix_notice(notice: &Notice, digest: &mut Digest) {
         }
         Notice::State { scope, state, cause } => {
             digest.u64(7);
-            match scope {
-                Scope::Strategy(id) => digest.u64(1 + 4 * u64::from(id.0)),
-                Scope::Account(id) => digest.u64(2 + 4 * u64::from(id.0)),
-                Scope::Engine => digest.u64(3),
-            }
+            mix_scope(*scope, digest);
             digest.bytes(state.as_str().as_bytes());
             match cause {
                 StateCause::Command => digest.u64(1),
@@ -237,6 +241,12 @@ fn mix_notice(notice: &Notice, digest: &mut Digest) {
             digest.u64(u64::from(instrument.0));
             digest.i64(*rate_e12);
             digest.i64(mark.0);
+        }
+        Notice::LossMarks { scope, pnl_open, pnl_max } => {
+            digest.u64(12);
+            mix_scope(*scope, digest);
+            digest.i128(pnl_open.0);
+            digest.i128(pnl_max.0);
         }
         Notice::PositionDiffers { account, instrument, was, is, entry, at } => {
             digest.u64(10);

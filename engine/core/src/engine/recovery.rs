@@ -175,7 +175,7 @@ impl Recovery {
         Ok(())
     }
 
-    /// Takes news: a fault ends a strategy, a tripped limit halts its scope, funding is paid,
+    /// Takes news: a fault ends a strategy, a tripped limit halts its scope or counts anew, funding is paid,
     /// a position that somebody else has changed is taken over.
     ///
     /// # Errors
@@ -196,6 +196,11 @@ impl Recovery {
                 if *cause != StateCause::Command {
                     scope.keeps_orders = scope.limits.on_halt == OnHalt::Keep;
                 }
+            }
+            Notice::LossMarks { scope, pnl_open, pnl_max } => {
+                self.has_scope(*scope)?;
+                let scope = self.engine.scope_mut(*scope);
+                (scope.today.pnl_open, scope.pnl_max) = (*pnl_open, *pnl_max);
             }
             Notice::Funding { instrument, rate_e12, mark } => {
                 exists("instrument", instrument.0, self.engine.state.instruments.len())?;

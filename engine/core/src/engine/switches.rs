@@ -26,7 +26,7 @@ impl Engine {
             }
             Command::Resume(scope) => {
                 // Without a new mark the limit that tripped would trip again at once.
-                self.reset_loss_marks(*scope);
+                self.renew_loss_marks(*scope, effects);
                 self.switch(*scope, TradingState::Active, StateCause::Command, effects);
             }
             // Only a resume loosens a kill.
@@ -79,16 +79,7 @@ impl Engine {
             if scope.state == TradingState::Halted {
                 continue;
             }
-            let reached = |limit: Option<crate::Notional>, loss: crate::Notional| {
-                limit.is_some_and(|limit| loss >= limit)
-            };
-            let cause = if reached(scope.limits.daily_loss, scope.today.pnl_open - pnl) {
-                StateCause::DailyLoss
-            } else if reached(scope.limits.drawdown, scope.pnl_max - pnl) {
-                StateCause::Drawdown
-            } else {
-                continue;
-            };
+            let Some(cause) = scope.reached_loss(pnl) else { continue };
             scope.state = TradingState::Halted;
             scope.flattens = false;
             scope.keeps_orders = scope.limits.on_halt == OnHalt::Keep;
@@ -224,11 +215,18 @@ impl Engine {
         self.place(id, order_id, &spec, Origin::Flatten, now, effects);
     }
 
-    fn reset_loss_marks(&mut self, id: Scope) {
+    /// Lets limits that would trip again at once count from here on. A record tells of it, for it has
+    /// no prices to find out.
+    fn renew_loss_marks(&mut self, id: Scope, effects: &mut Effects) {
+        if self.repeats {
+            return;
+        }
         let pnl = self.scope(id).pnl(&self.state.instruments, &self.state.markets);
         let scope = self.scope_mut(id);
-        scope.pnl_max = pnl;
-        scope.today.pnl_open = pnl;
+        if scope.renew_reached_marks(pnl) {
+            let (pnl_open, pnl_max) = (scope.today.pnl_open, scope.pnl_max);
+            effects.notice(Notice::LossMarks { scope: id, pnl_open, pnl_max });
+        }
     }
 
     fn scope(&self, id: Scope) -> &ScopeState {

@@ -427,6 +427,7 @@ impl Recorder {
             Notice::Log { .. }
             | Notice::State { .. }
             | Notice::Funding { .. }
+            | Notice::LossMarks { .. }
             | Notice::PositionDiffers { .. }
             | Notice::PositionTaken { .. }
             | Notice::ReportRefused { .. } => {}

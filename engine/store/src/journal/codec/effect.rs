@@ -88,6 +88,7 @@ wire_enum!(Notice {
     9 => Funding { instrument, rate_e12, mark },
     10 => PositionDiffers { account, instrument, was, is, entry, at },
     11 => PositionTaken { strategy, account, instrument, qty, at },
+    12 => LossMarks { scope, pnl_open, pnl_max },
 });
 
 wire_struct!(StrategyFault { kind, message, file, line });

@@ -377,6 +377,10 @@ impl Ledger {
             Notice::State { scope, state, cause } => {
                 ("state", format!("{scope} is {}: {}", state.as_str(), cause_of(cause)))
             }
+            Notice::LossMarks { scope, pnl_open, pnl_max } => {
+                let text = format!("{scope}: loss from {pnl_open}, drawdown from {pnl_max}");
+                ("loss_marks", text)
+            }
             Notice::Funding { instrument: id, rate_e12, mark } => {
                 instrument = names.instrument(*id);
                 ("funding", format!("{rate_e12}e-12 at {} ticks", mark.0))
