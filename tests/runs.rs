@@ -191,6 +191,27 @@ fn a_whole_run_verifies_and_a_damaged_one_says_where() {
     assert_eq!(code(&tercel(folder.path(), &["verify", "1"])), 0);
 }
 
+/// The tape of a run that had ended in order was deleted: `tape good: 0 events, 0 left out`, and the exit
+/// code of a good run.
+#[test]
+fn a_run_whose_tape_is_gone_does_not_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = RunCatalog::open(folder.path());
+    let place = run(&catalog, day(0), 50, true);
+    fs::remove_file(place.tape().join("00000001.tape")).unwrap();
+    let output = tercel(folder.path(), &["verify", "1", "--json"]);
+    assert_eq!(code(&output), 1);
+    let tape = &json(&output)["tape"];
+    assert_eq!((&tape["events"], &tape["lost"]), (&0.into(), &52.into()));
+    assert_eq!(tape["error"], "no segment is there, and the run took 52 market events");
+    // Whether a run without a tape's folder was to have one says its configuration; this one has none.
+    fs::remove_dir(place.tape()).unwrap();
+    let output = tercel(folder.path(), &["verify", "1"]);
+    assert_eq!(code(&output), 0);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("tape    none: 52 events were not kept"), "{text}");
+}
+
 #[test]
 fn a_run_is_exported_in_each_format() {
     let folder = tempfile::tempdir().unwrap();

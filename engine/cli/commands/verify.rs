@@ -2,18 +2,20 @@
 
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
-use tercel_store::journal::RecordedHole;
+use tercel_store::journal::{JournalReader, RecordedHole};
 use tercel_store::runs::{Fault, RunFolder, Verification};
 
-use crate::commands::{print, print_json};
+use crate::commands::{print, print_json, replay};
 use crate::data_folder::{DataFolder, blame};
 use crate::exit::{Answer, Outcome};
 
 /// Check every record of a run's journal and every block of its tape.
 ///
 /// The records are chained by hash: a byte that changed, a record that is missing, added or moved is
-/// found, and the first bad record is named with the place in the file where it begins. Exit code 1
-/// if anything is wrong.
+/// found, and the first bad record is named with the place in the file where it begins. The journal's
+/// numbers count the market events that the run took, and so what the tape lacks is told; of a run that
+/// ended in order a file of the tape that is cut or gone, other than the oldest, is a fault. Exit code 1 if
+/// anything is wrong.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  tercel verify latest\n  tercel verify 12 --json")]
 pub(crate) struct Args {
@@ -28,7 +30,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let run = args.folder.find(&args.run)?;
-    let found = run.verify().map_err(blame)?;
+    let mut found = run.verify().map_err(blame)?;
+    if found.is_in_order && !found.has_tape && is_taped(&run) {
+        found.tape_fault = Some("its folder is not there, and the run was to keep one".to_owned());
+    }
     if args.json {
         let first_bad = found.journal_fault.as_ref().map(
             |Fault { record, byte, what }| json!({ "record": record, "byte": byte, "what": what }),
@@ -46,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             "tape": {
                 "events": found.n_taped,
                 "lost": found.n_lost,
+                "removed": found.n_removed,
                 "error": found.tape_fault,
             },
             "notes": found.notes,
@@ -54,6 +60,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
         print(&to_text(&run, &found))?;
     }
     Ok(if found.is_good() { Answer::Good } else { Answer::Negative })
+}
+
+/// Returns whether the configuration of a run says that it keeps a tape; not if there is none to read.
+fn is_taped(run: &RunFolder) -> bool {
+    let Ok(journal) = JournalReader::open(&run.journal()) else { return false };
+    replay::configuration(run, &journal).is_ok_and(|file| file.config.tape.enabled)
 }
 
 /// A hole, with the keys that `tercel replay` uses.
@@ -90,10 +102,15 @@ fn to_text(run: &RunFolder, found: &Verification) -> String {
             hole.why
         );
     }
+    let Verification { n_taped, n_lost, n_removed, .. } = found;
     text += &match &found.tape_fault {
-        None => format!("tape    good: {} events, {} left out\n", found.n_taped, found.n_lost),
-        Some(what) => format!("tape    DAMAGED after {} events: {what}\n", found.n_taped),
+        None if !found.has_tape => format!("tape    none: {n_lost} events were not kept\n"),
+        None => format!("tape    good: {n_taped} events, {n_lost} left out\n"),
+        Some(what) => format!("tape    DAMAGED: {what}; {n_taped} events, {n_lost} missing\n"),
     };
+    if *n_removed > 0 {
+        text += &format!("        {n_removed} events before them are removed\n");
+    }
     for note in &found.notes {
         text += &format!("note    {note}\n");
     }

@@ -144,12 +144,12 @@ points! {
     StrategiesStopped = "strategies.stopped",
     /// The end is about to be recorded.
     EndBegin = "end.begin",
-    /// The last snapshot is durable; the journal is not sealed.
-    EndState = "end.state",
-    /// The journal is sealed; the tape is not ended.
-    EndSealed = "end.sealed",
     /// The tape is ended.
     EndTape = "end.tape",
+    /// The last snapshot is durable; the journal is not sealed.
+    EndState = "end.state",
+    /// The journal is sealed.
+    EndSealed = "end.sealed",
 
     // A real venue.
     /// An order or a cancel is about to be written to its socket.

@@ -332,6 +332,9 @@ fn a_disk_that_fails_costs_events_and_no_more() {
         }
     }
     assert!(n_lost > 0);
+    // Files that could not be made leave no gap in the numbers of those that are there.
+    let paths = segments(&place);
+    assert!(paths.last().unwrap().ends_with(format!("{:08}.tape", paths.len())), "{paths:?}");
     assert_eq!(n_gaps, n_lost);
     assert_eq!(n_kept + n_gaps, n_events as u64);
 }

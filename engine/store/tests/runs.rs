@@ -3,15 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tercel_core::{
-    AccountId, ClientOrderId, Event, ExecutionReport, InstrumentId, MarketData, MarketEvent, Nanos,
-    ReportKind, Seq,
+    AccountId, ClientOrderId, Effect, Event, ExecutionReport, InstrumentId, MarketData,
+    MarketEvent, Nanos, ReportKind, Seq,
 };
 use tercel_store::Metadata;
-use tercel_store::journal::{Journal, JournalOptions, Record, RunStart};
+use tercel_store::journal::{CUT_OFF, Journal, JournalOptions, Record, RunStart};
 use tercel_store::market_tape::{MarketTape, MarketTapeOptions};
 use tercel_store::runs::{
     DataLock, PrunePolicy, RunCatalog, RunFolder, RunGroup, RunOutline, RunState, RunsError,
@@ -252,7 +252,9 @@ fn damage_anywhere_in_a_run_is_told_or_harmless() {
     let folder = tempfile::tempdir().unwrap();
     let catalog = RunCatalog::open(folder.path());
     let lock = catalog.lock().unwrap();
-    let run = ended(&catalog, &lock, 1, 300);
+    let run = catalog.next_run(&lock).unwrap();
+    // And five hundred market events, which are on the tape.
+    write(&run, 1, 300).end(Seq(800), 5, "asked to").unwrap();
     let mut tape =
         MarketTape::create(&run.tape(), &Metadata::default(), MarketTapeOptions::default())
             .unwrap();
@@ -274,7 +276,7 @@ fn damage_anywhere_in_a_run_is_told_or_harmless() {
             fs::write(&path, &bytes).unwrap();
             let found = quietly(|| run.verify()).unwrap();
             if found.is_good() {
-                // Of bytes that nobody reads, or of the tape's index, without which it is read as well.
+                // Of bytes that nobody reads.
                 assert_eq!((found.n_records, found.n_entries), (302, 300), "{}", path.display());
             } else {
                 n_found += 1;
@@ -307,6 +309,120 @@ fn a_tape_that_was_cut_before_its_first_block_is_empty_and_not_damaged() {
     }
     fs::write(run.tape().join("00000001.tape"), [b'x'; 64]).unwrap();
     assert!(!run.verify().unwrap().is_good(), "what is no tape is told");
+}
+
+/// A run that took a report and then so many market events, of which its tape has those segments.
+struct TapedRun {
+    _folder: tempfile::TempDir,
+    run: RunFolder,
+    segments: Vec<PathBuf>,
+}
+
+const N_TAPED: u64 = 40_000;
+
+fn taped(end: impl FnOnce(Journal)) -> TapedRun {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = RunCatalog::open(folder.path());
+    let run = catalog.next_run(&catalog.lock().unwrap()).unwrap();
+    let journal = write(&run, 1, 1);
+    let options = MarketTapeOptions {
+        segment_bytes: 12_000,
+        ring_events: 1 << 16,
+        ..MarketTapeOptions::default()
+    };
+    let mut tape = MarketTape::create(&run.tape(), &Metadata::default(), options).unwrap();
+    (0..N_TAPED).for_each(|_| {
+        tape.record(&market());
+    });
+    tape.close().unwrap();
+    end(journal);
+    let mut segments: Vec<_> =
+        fs::read_dir(run.tape()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.sort();
+    assert!(segments.len() > 3, "{} segments", segments.len());
+    TapedRun { _folder: folder, run, segments }
+}
+
+fn in_order(journal: Journal) {
+    journal.end(Seq(1 + N_TAPED), 5, "asked to").unwrap();
+}
+
+fn halve(path: &Path) {
+    let whole = fs::read(path).unwrap();
+    fs::write(path, &whole[..whole.len() / 2]).unwrap();
+}
+
+/// Of a run that had ended in order the last file of its tape was cut in half, then deleted: `tape good,
+/// 0 left out` was said of both. Nobody asked the journal, whose numbers count what the engine took.
+#[test]
+fn a_tape_that_lacks_what_an_ended_run_took_is_not_good() {
+    let check = |harm: &dyn Fn(&[PathBuf]), n_removed: u64, what: &str| {
+        let TapedRun { run, segments, .. } = &taped(in_order);
+        let whole = run.verify().unwrap();
+        assert!(whole.is_good(), "{whole:?}");
+        assert_eq!((whole.n_taped, whole.n_lost, whole.n_removed), (N_TAPED, 0, 0));
+        harm(segments);
+        let found = run.verify().unwrap();
+        assert!(found.n_taped < N_TAPED, "{found:?}");
+        assert_eq!((found.n_taped + found.n_lost + found.n_removed), N_TAPED, "{found:?}");
+        assert_eq!(found.n_removed > 0, n_removed > 0, "{found:?}");
+        match &found.tape_fault {
+            Some(fault) => assert!(!what.is_empty() && fault.contains(what), "{fault}"),
+            None => assert_eq!(what, ""),
+        }
+    };
+    check(&|own| halve(own.last().unwrap()), 0, "whole blocks");
+    check(&|own| fs::remove_file(own.last().unwrap()).unwrap(), 0, "the run took 40000");
+    check(&|own| halve(&own[1]), 0, "00000002.tape");
+    check(&|own| halve(&own[0]), 0, "00000001.tape");
+    check(&|own| fs::write(&own[0], b"TERC").unwrap(), 0, "00000001.tape");
+    check(&|own| fs::remove_file(&own[1]).unwrap(), 0, "segment 2 is not there");
+    check(&|own| own.iter().for_each(|own| fs::remove_file(own).unwrap()), 0, "no segment");
+    // The oldest ones go by themselves: that is no damage, and said.
+    check(&|own| fs::remove_file(&own[0]).unwrap(), 1, "");
+}
+
+/// A killed process has not written its last blocks: that is said and no damage, also once the run was
+/// sealed by the next start.
+#[test]
+fn what_a_killed_run_did_not_tape_is_left_out_and_no_damage() {
+    let market_with_effects = |mut journal: Journal| {
+        let data = Event::Market(market());
+        let resync = [Effect::Resync(InstrumentId(0))];
+        journal.entry(Seq(1 + N_TAPED), Nanos(2 * DAY), &data, &resync).unwrap();
+        journal
+    };
+    let sealed = |journal: Journal| {
+        market_with_effects(journal).end(Seq(1 + N_TAPED), 0, CUT_OFF).unwrap();
+    };
+    let open = |journal: Journal| market_with_effects(journal).close().unwrap();
+    for TapedRun { run, segments, .. } in [taped(sealed), taped(open)] {
+        halve(segments.last().unwrap());
+        let found = run.verify().unwrap();
+        assert!(found.is_good() && !found.notes.is_empty(), "{found:?}");
+        assert!(found.n_lost > 0, "{found:?}");
+        assert_eq!(found.n_taped + found.n_lost, N_TAPED, "{found:?}");
+    }
+}
+
+/// Where entries were lost, the gap says how far the tape had come.
+#[test]
+fn a_hole_in_the_journal_does_not_hide_what_the_tape_lacks() {
+    let gap = |mut journal: Journal| {
+        // Seven entries that nobody has recorded came meanwhile.
+        let (at, why) = (Nanos(DAY), "no space left".to_owned());
+        let (seq, n_market, n_lost) = (Seq(8 + 30_000), 30_000, 7);
+        journal.record(&Record::Gap { at, seq, n_market, n_lost, why }).unwrap();
+        journal.end(Seq(8 + N_TAPED), 5, "asked to").unwrap();
+    };
+    let TapedRun { run, segments, .. } = &taped(gap);
+    let whole = run.verify().unwrap();
+    assert!(whole.is_good(), "{whole:?}");
+    assert_eq!((whole.n_taped, whole.n_lost, whole.holes.len()), (N_TAPED, 0, 1));
+    fs::remove_file(segments.last().unwrap()).unwrap();
+    let found = run.verify().unwrap();
+    assert_eq!(found.n_taped + found.n_lost, N_TAPED);
+    assert!(!found.is_good() && found.n_lost > 0, "{found:?}");
 }
 
 /// Gives a run a beginning: what the next start would go on with.

@@ -616,13 +616,15 @@ impl<M: MarketSink, T: TimeSource> Recorder for JournalRecorder<M, T> {
         }
     }
 
-    /// Records the state and seals the journal. Waits for the disk as long as it may stall.
+    /// Ends the tape, records the state and seals the journal. Waits for the disk as long as it may
+    /// stall.
     fn close(&mut self, seq: Seq, engine: &Engine, reason: &str) -> Result<(), RecordFailure> {
         point(Point::EndBegin);
-        let sealed = self.seal(seq, engine, reason);
-        point(Point::EndSealed);
+        // The seal comes last: whoever finds it may expect the whole tape.
         let closed = self.market.close();
         point(Point::EndTape);
+        let sealed = self.seal(seq, engine, reason);
+        point(Point::EndSealed);
         sealed.and(closed)
     }
 }

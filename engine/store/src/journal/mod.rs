@@ -40,6 +40,7 @@ mod contained;
 mod error;
 mod file;
 mod head;
+mod market_count;
 mod reader;
 mod record;
 mod shared;

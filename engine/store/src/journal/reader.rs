@@ -13,6 +13,7 @@ use super::codec::{self, Kind};
 use super::error::JournalError;
 use super::file::{Blocks, File};
 use super::head::{Head, Misfit};
+use super::market_count::MarketCount;
 use super::record::Record;
 
 /// Memory for the database's cache: blocks are read once, in order.
@@ -39,6 +40,11 @@ pub struct Verified {
     pub n_blocks: u64,
     /// The last entry's number.
     pub last_seq: Option<Seq>,
+    /// How many market events the run had taken by the last number that is on record: those that are on
+    /// the tape alone have numbers too.
+    pub n_market: u64,
+    /// Why the run ended; `None` if it was not.
+    pub end_reason: Option<String>,
     /// Where the journal failed and was opened again.
     pub holes: Vec<RecordedHole>,
 }
@@ -224,6 +230,8 @@ impl JournalReader {
         let mut records = self.records()?;
         let mut head = Head::empty();
         let mut n_entries = 0;
+        let mut market = MarketCount::default();
+        let mut end_reason = None;
         let mut holes: Vec<RecordedHole> = Vec::new();
         // Whether no state has ended the last one.
         let mut is_open = false;
@@ -233,8 +241,10 @@ impl JournalReader {
             let record = codec::decode(bytes);
             let record = record.map_err(|error| self.file.place.damaged(index, error))?;
             head.note(bytes).map_err(|misfit| self.file.place.damaged(index, misfit))?;
+            market.note(&record);
             match record {
                 Record::Entry(_) => n_entries += 1,
+                Record::RunEnded { reason, .. } => end_reason = Some(reason),
                 Record::Gap { seq: until, n_lost, why, .. } => {
                     match holes.last_mut().filter(|_| is_open) {
                         Some(hole) => (hole.until, hole.n_lost) = (until, hole.n_lost + n_lost),
@@ -259,8 +269,15 @@ impl JournalReader {
             let what = "the records before it are not those that the head counts";
             return Err(self.file.place.damaged(head.n_records, what));
         }
-        let (n_records, last_seq) = (head.n_records, head.last_seq);
-        Ok(Verified { n_records, n_entries, n_blocks, last_seq, holes })
+        Ok(Verified {
+            n_records: head.n_records,
+            n_entries,
+            n_blocks,
+            last_seq: head.last_seq,
+            n_market: market.n_events(),
+            end_reason,
+            holes,
+        })
     }
 
     /// Counts what is in the journal. Checks the chain on its way, decodes next to nothing.

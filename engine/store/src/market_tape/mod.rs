@@ -42,7 +42,9 @@ pub use writer::{MarketTape, MarketTapeOptions};
 const ENDING: &str = "tape";
 
 /// Returns the segments of a folder by ascending number.
-fn segments_of(folder: &std::path::Path) -> std::io::Result<Vec<(u32, std::path::PathBuf)>> {
+pub(crate) fn segments_of(
+    folder: &std::path::Path,
+) -> std::io::Result<Vec<(u32, std::path::PathBuf)>> {
     let mut segments = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

@@ -88,6 +88,13 @@ impl MarketTapeReader {
         &self.notes
     }
 
+    /// Returns the number of the event after what was read so far, those that are missing before it
+    /// included; `None` before anything was read. At the end, how many events the run had by then.
+    #[must_use]
+    pub const fn next_index(&self) -> Option<u64> {
+        self.next
+    }
+
     /// Opens the tape in a folder at the event with this number, or the next one that is kept.
     ///
     /// Opens O(log segments) of them and decodes at most one.

@@ -159,9 +159,11 @@ impl Segments {
     }
 
     fn begin(&mut self) -> Result<BlockWriter, StoreError> {
-        self.n_segments += 1;
-        let path = self.folder.join(format!("{:08}.{ENDING}", self.n_segments));
+        let number = self.n_segments + 1;
+        let path = self.folder.join(format!("{number:08}.{ENDING}"));
         let file = File::create_new(&path).map_err(|error| StoreError::io(&path, error))?;
+        // Counted once there is one: a number without a file would look like a file that is gone.
+        self.n_segments = number;
         let segment = BlockWriter::begin(file, &path, &self.metadata, true)?;
         point(Point::TapeSegment);
         Ok(segment)
