@@ -20,7 +20,7 @@ use tercel_core::{
 use tercel_runtime::{
     Clock, Directive, EngineThread, EventLoop, Handle, IdleStrategy, JournalRecorder, Load,
     LoopOptions, MarketSink, MarketSource, PaperPort, Parts, RecordFailure, RecorderOptions,
-    SourceFailure, SourceState, UtcClock, Version, available_cores, control, placeholder,
+    SourceFailure, SourceState, UtcClock, Version, Waiting, available_cores, control, placeholder,
 };
 use tercel_script::{Language, Limits, Script, Source};
 use tercel_sim::market::{SeededMarket, SeededMarketConfig};
@@ -217,7 +217,7 @@ fn reload(handle: &Handle, language: Language, n_reloads: usize, is_quiet: bool)
         if !is_quiet {
             let (answer, answered) = sync_channel(1);
             let version = version(language, n);
-            let load = Load { version, shadow: 0, answer };
+            let load = Load { version, shadow: 0, waiting: Waiting::default(), answer };
             handle.direct(Directive::Load(Box::new(load))).expect("there is room");
             let report = answered.recv_timeout(WAIT).expect("in time").expect("it takes over");
             pauses.saturating_record(u64::try_from(report.pause.as_nanos()).unwrap_or(u64::MAX));

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use tercel_core::{
     Command, Effect, Engine, Event, InstrumentId, Notice, Seq, State, StrategyId, Value,
 };
-use tercel_runtime::{Directive, Handle, Load, LoadReport, Loaded, Version, placeholder};
+use tercel_runtime::{Directive, Handle, Load, LoadReport, Loaded, Version, Waiting, placeholder};
 use tercel_script::{Language, Script};
 use tercel_store::journal::{JournalReader, Record};
 use tercel_store::runs::{RunCatalog, RunFolder};
@@ -62,6 +62,8 @@ impl Slot {
 
 /// How long the engine may take to let a version take over.
 const LOAD_WAIT: Duration = Duration::from_secs(60);
+/// How long a shadow run may take.
+const SHADOW_WAIT: Duration = Duration::from_secs(24 * 3_600);
 
 impl Server {
     /// Loads a strategy's file again. Returns what is told of it; nothing if it has not changed and
@@ -191,12 +193,10 @@ impl Server {
         let engine = self.engine_of(n)?;
         dry_run(&engine, version, self.intents_per_call)?;
         let (answer, answered) = sync_channel(1);
-        let load = Load { version: version.clone(), shadow, answer };
+        let waiting = Waiting::default();
+        let load = Load { version: version.clone(), shadow, waiting: waiting.clone(), answer };
         engine.direct(Directive::Load(Box::new(load))).map_err(|e| e.to_string())?;
-        let wait = if shadow > 0 { Duration::from_secs(24 * 3_600) } else { LOAD_WAIT };
-        let report = answered
-            .recv_timeout(wait)
-            .map_err(|_| "the engine has not taken it over in time".to_owned())??;
+        let report = wait_for(&answered, &waiting, shadow)?;
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = slots.get_mut(n).ok_or("there is no such strategy")?;
         let old = std::mem::replace(&mut slot.version, version.clone());
@@ -283,6 +283,31 @@ impl Server {
                 self.notices.tell(now, "error", text);
             }
         }
+    }
+}
+
+/// Waits until a version has taken over, or for so long that it is not to any more.
+fn wait_for(
+    answered: &Receiver<Result<LoadReport, String>>,
+    waiting: &Waiting,
+    shadow: u64,
+) -> Result<LoadReport, String> {
+    let wait = if shadow > 0 { SHADOW_WAIT } else { LOAD_WAIT };
+    match answered.recv_timeout(wait) {
+        Ok(report) => report,
+        Err(RecvTimeoutError::Disconnected) => Err("the engine has ended".to_owned()),
+        Err(RecvTimeoutError::Timeout) if waiting.give_up() => Err(if shadow > 0 {
+            let hours = SHADOW_WAIT.as_secs() / 3_600;
+            format!(
+                "its shadow run has not seen {shadow} events within {hours} hours; it is given up"
+            )
+        } else {
+            "the engine has not taken it over in time; it is given up".to_owned()
+        }),
+        // It is taking over at this moment.
+        Err(RecvTimeoutError::Timeout) => answered
+            .recv_timeout(LOAD_WAIT)
+            .map_err(|_| "the engine has not said how it took over; restart it".to_owned())?,
     }
 }
 

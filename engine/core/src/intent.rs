@@ -168,6 +168,12 @@ impl Intents {
         Ok(id)
     }
 
+    /// Returns how many intents a call may give.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.0.capacity
+    }
+
     /// Returns how many intents the call has given.
     #[must_use]
     pub fn len(&self) -> usize {

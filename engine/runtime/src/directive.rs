@@ -1,6 +1,8 @@
 //! What other threads may ask of a running engine.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -44,8 +46,43 @@ pub struct Load {
     /// How many events it first sees in the shadow of the running one: its wishes are compared with
     /// that one's and thrown away. Zero for none.
     pub shadow: u64,
+    /// Whether somebody still waits for it.
+    pub waiting: Waiting,
     /// Who is told how it went.
     pub answer: SyncSender<Result<LoadReport, String>>,
+}
+
+/// Whether who asked for a version still waits for it; clones tell of the same one. It takes over only
+/// while somebody waits, so that nobody goes by a version that does not run.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting(Arc<AtomicU8>);
+
+const WAITED_FOR: u8 = 0;
+const GIVEN_UP: u8 = 1;
+const TAKING_OVER: u8 = 2;
+
+impl Waiting {
+    /// Ceases to wait. Returns whether the version will not take over; otherwise it does so at this moment,
+    /// or has done so, and the answer comes.
+    #[must_use]
+    pub fn give_up(&self) -> bool {
+        self.settle(GIVEN_UP)
+    }
+
+    /// Lets the version take over. Returns whether it may.
+    pub(crate) fn take_over(&self) -> bool {
+        self.settle(TAKING_OVER)
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == GIVEN_UP
+    }
+
+    /// Whichever side comes first decides.
+    fn settle(&self, outcome: u8) -> bool {
+        let was = self.0.compare_exchange(WAITED_FOR, outcome, Ordering::AcqRel, Ordering::Acquire);
+        was.is_ok() || was == Err(outcome)
+    }
 }
 
 /// How a version took over.

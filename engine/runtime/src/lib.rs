@@ -40,7 +40,7 @@ pub use affinity::{PinError, available_cores, pin_current_thread};
 pub use beginning::{BeginError, begin_run};
 pub use clock::{Clock, ManualClock, SystemTimes, TimeSource, UtcClock};
 pub use control::{CommandRefused, Control, Handle, Status, control};
-pub use directive::{Directive, Load, LoadReport, Look, ShadowReport};
+pub use directive::{Directive, Load, LoadReport, Look, ShadowReport, Waiting};
 pub use event_loop::{EndCause, Ending, EventLoop, LoopOptions, Parts};
 pub use feed::{Feed, FeedOptions, Overflow, RingSource};
 pub use idle::{Idle, IdleStrategy, Waker};

@@ -19,25 +19,16 @@ pub(crate) struct Shadow(Rc<RefCell<Pair>>);
 struct Pair {
     running: Box<dyn Strategy>,
     shadow: Box<dyn Strategy>,
-    wishes: Intents,
-    has_begun: bool,
+    /// What the shadow wishes, from its first event on: as much as the running version may.
+    wishes: Option<Intents>,
     report: ShadowReport,
 }
 
 impl Shadow {
     /// Returns both as one strategy. The shadow begins with the first event that comes.
-    pub(crate) fn new(
-        running: Box<dyn Strategy>,
-        shadow: Box<dyn Strategy>,
-        intents_per_call: usize,
-    ) -> Self {
-        Self(Rc::new(RefCell::new(Pair {
-            running,
-            shadow,
-            wishes: Intents::with_capacity(intents_per_call),
-            has_begun: false,
-            report: ShadowReport::default(),
-        })))
+    pub(crate) fn new(running: Box<dyn Strategy>, shadow: Box<dyn Strategy>) -> Self {
+        let report = ShadowReport::default();
+        Self(Rc::new(RefCell::new(Pair { running, shadow, wishes: None, report })))
     }
 
     /// Returns how many events both have seen.
@@ -68,7 +59,7 @@ impl Strategy for Shadow {
         let pair = &mut *self.0.borrow_mut();
         let next_order_id = intents.next_order_id();
         let result = pair.running.on_event(event, view, intents);
-        pair.follow(event, view, next_order_id, intents.as_slice());
+        pair.follow(event, view, next_order_id, intents);
         result
     }
 }
@@ -79,31 +70,31 @@ impl Pair {
         event: &StrategyEvent<'_>,
         view: &View<'_>,
         next_order_id: tercel_core::ClientOrderId,
-        wished: &[Intent],
+        wished: &Intents,
     ) {
         if self.report.fault.is_some() {
             return;
         }
-        if !self.has_begun {
-            self.has_begun = true;
-            self.wishes.begin(next_order_id);
-            if let Err(fault) = self.shadow.on_event(&StrategyEvent::Start, view, &mut self.wishes)
-            {
+        let has_begun = self.wishes.is_some();
+        let wishes = self.wishes.get_or_insert_with(|| Intents::with_capacity(wished.capacity()));
+        if !has_begun {
+            wishes.begin(next_order_id);
+            if let Err(fault) = self.shadow.on_event(&StrategyEvent::Start, view, wishes) {
                 self.report.fault = Some(fault.to_string());
                 return;
             }
         }
-        self.wishes.begin(next_order_id);
-        if let Err(fault) = self.shadow.on_event(event, view, &mut self.wishes) {
+        wishes.begin(next_order_id);
+        if let Err(fault) = self.shadow.on_event(event, view, wishes) {
             self.report.fault = Some(fault.to_string());
             return;
         }
         self.report.n_events += 1;
-        if self.wishes.as_slice() != wished {
+        let (wishes, wished) = (wishes.as_slice(), wished.as_slice());
+        if wishes != wished {
             self.report.n_different += 1;
             if self.report.differences.len() < N_TOLD {
-                let text = tell(event, wished, self.wishes.as_slice());
-                self.report.differences.push(text);
+                self.report.differences.push(tell(event, wished, wishes));
             }
         }
     }

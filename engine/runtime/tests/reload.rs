@@ -13,7 +13,8 @@ use support::{instrument, market, venue};
 use tercel_core::{Event, MarketData, MarketEvent, StrategyId, Value};
 use tercel_runtime::{
     Directive, EndCause, EngineThread, EventLoop, Handle, Load, LoadReport, LoopOptions,
-    MarketSource, PaperPort, Parts, SourceFailure, SourceState, UtcClock, Version, control,
+    MarketSource, PaperPort, Parts, SourceFailure, SourceState, UtcClock, Version, Waiting,
+    control,
 };
 use tercel_script::{Language, Limits, Script, Source};
 use tercel_sim::LatencyModel;
@@ -74,7 +75,14 @@ fn version(script: Script) -> Version {
 
 fn load(handle: &Handle, version: Version, shadow: u64) -> Result<LoadReport, String> {
     let (answer, receiver) = sync_channel(1);
-    handle.direct(Directive::Load(Box::new(Load { version, shadow, answer }))).unwrap();
+    handle
+        .direct(Directive::Load(Box::new(Load {
+            version,
+            shadow,
+            waiting: Waiting::default(),
+            answer,
+        })))
+        .unwrap();
     receiver.recv_timeout(Duration::from_secs(10)).expect("an answer in time")
 }
 
@@ -175,7 +183,7 @@ fn a_shadow_is_compared_and_thrown_away_and_then_promoted() {
     let mut report = None;
     let counted = run(counter(Language::Luau, 1), |handle, let_pass| {
         let version = version(counter(Language::Luau, 10));
-        let load = Load { version, shadow: 20, answer };
+        let load = Load { version, shadow: 20, waiting: Waiting::default(), answer };
         handle.direct(Directive::Load(Box::new(load))).unwrap();
         // What is asked after a load is answered after it.
         handle.inspect(Duration::from_secs(10), |_, _| ()).unwrap();
@@ -191,13 +199,69 @@ fn a_shadow_is_compared_and_thrown_away_and_then_promoted() {
     assert!(left > 0.0 && left <= 9.0 * (second - 20.0) && left % 9.0 == 0.0, "{counted}");
 }
 
+/// A shadow run on a slow market outlived the day that the server waited for it, and took over when it was
+/// done: the engine ran one version, while status, parameters and rollbacks went by the other. And until
+/// then no other version could run in shadow.
+#[test]
+fn a_version_that_nobody_waits_for_any_more_does_not_take_over() {
+    let (first, second) = trades();
+    let (answer, receiver) = sync_channel(1);
+    let counted = run(counter(Language::Luau, 1), |handle, let_pass| {
+        let (version_ten, waiting) = (version(counter(Language::Luau, 10)), Waiting::default());
+        let load_ten = Load { version: version_ten, shadow: 20, waiting: waiting.clone(), answer };
+        handle.direct(Directive::Load(Box::new(load_ten))).unwrap();
+        handle.inspect(Duration::from_secs(10), |_, _| ()).unwrap();
+        assert!(waiting.give_up() && waiting.give_up(), "nobody was before it");
+        let_pass(market(3, 2).len() / 4);
+        assert!(receiver.recv_timeout(Duration::from_secs(10)).is_err(), "nobody is told");
+        // One that has taken over cannot be given up any more.
+        let (answer, receiver) = sync_channel(1);
+        let (version_one, waiting) = (version(counter(Language::Luau, 1)), Waiting::default());
+        let load_one = Load { version: version_one, shadow: 20, waiting: waiting.clone(), answer };
+        handle.direct(Directive::Load(Box::new(load_one))).unwrap();
+        handle.inspect(Duration::from_secs(10), |_, _| ()).unwrap();
+        let_pass(market(3, 2).len());
+        receiver.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+        assert!(!waiting.give_up());
+    });
+    assert!((counted - (first + second)).abs() < 0.5, "{counted}");
+}
+
+/// A version that gave as many intents in a call as `[script] intents` allows was refused as failed in its
+/// shadow run, which allowed 256 whatever was configured.
+#[test]
+fn a_shadow_may_wish_for_as_much_as_the_running_version() {
+    let text = "strategy { name = \"counter\" }\nlocal n = 0\n\
+                function on_reload(old) n = old.n end\n\
+                function on_trade(price, qty, side, time) n += 1\n\
+                for k = 1, 400 do remember(\"n\", n) end end\n";
+    let source = Source {
+        path: "counter.luau".into(),
+        file: "counter.luau".to_owned(),
+        language: Language::Luau,
+        text: text.to_owned(),
+    };
+    let script = Script::check(source, &Limits::of(Language::Luau)).unwrap();
+    let (answer, receiver) = sync_channel(1);
+    let next = version(script.clone());
+    run(script, |handle, let_pass| {
+        let load = Load { version: next, shadow: 20, waiting: Waiting::default(), answer };
+        handle.direct(Directive::Load(Box::new(load))).unwrap();
+        handle.inspect(Duration::from_secs(10), |_, _| ()).unwrap();
+        let_pass(market(3, 2).len() / 4);
+        let report = receiver.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+        assert_eq!(report.shadow.unwrap().n_different, 0);
+    });
+}
+
 #[test]
 fn events_go_on_while_a_version_is_built_and_commands_wait_for_it() {
     let mut passed = 0;
     run(counter(Language::Rhai, 1), |handle, let_pass| {
         let before = handle.status(Duration::from_secs(10)).unwrap();
         let (answer, receiver) = sync_channel(1);
-        let load = Load { version: version(counter(Language::Rhai, 2)), shadow: 0, answer };
+        let version = version(counter(Language::Rhai, 2));
+        let load = Load { version, shadow: 0, waiting: Waiting::default(), answer };
         handle.direct(Directive::Load(Box::new(load))).unwrap();
         let_pass(200);
         let look = |engine: &tercel_core::Engine, own: &tercel_runtime::Status| {

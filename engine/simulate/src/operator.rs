@@ -3,7 +3,7 @@
 use std::sync::mpsc::sync_channel;
 
 use tercel_core::{AccountId, Command, Nanos, Scope, StrategyId, Value};
-use tercel_runtime::{Directive, Load};
+use tercel_runtime::{Directive, Load, Waiting};
 use tercel_testkit::DiskFaults;
 
 use crate::fault::Fault;
@@ -86,7 +86,7 @@ impl World<'_> {
             .version(strategy, edition, &params, self.seed)
             .map_err(|error| Violation::new(Invariant::Liveness, "a version", error.to_string()))?;
         let (answer, answered) = sync_channel(1);
-        let load = Load { version, shadow: 0, answer };
+        let load = Load { version, shadow: 0, waiting: Waiting::default(), answer };
         life.handle.direct(Directive::Load(Box::new(load))).map_err(|error| {
             Violation::new(Invariant::Liveness, "room for a load", error.to_string())
         })?;

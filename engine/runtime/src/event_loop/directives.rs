@@ -92,8 +92,8 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
 
     #[cold]
     fn look_at_shadow(&mut self) {
-        let is_over = self.following.as_ref().is_some_and(|following| {
-            following.shadow.has_failed() || following.shadow.n_events() >= following.load.shadow
+        let is_over = self.following.as_ref().is_some_and(|Following { load, shadow }| {
+            shadow.has_failed() || shadow.n_events() >= load.shadow || load.waiting.is_given_up()
         });
         if !is_over {
             return;
@@ -106,6 +106,8 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             let _ = load.answer.try_send(Err(format!("failed in the shadow run: {fault}")));
             return;
         }
-        self.load(load, Some(report));
+        if !load.waiting.is_given_up() {
+            self.load(load, Some(report));
+        }
     }
 }

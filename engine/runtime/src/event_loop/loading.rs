@@ -165,8 +165,12 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
 
     /// Puts a version in its strategy's place: recorded, started.
     fn take_over(&mut self, building: &Building, strategy: Box<dyn Strategy>, begun: Instant) {
-        let Load { version, answer, .. } = &*building.load;
+        let Load { version, waiting, answer, .. } = &*building.load;
         let id = version.strategy();
+        if !waiting.take_over() {
+            self.workshop.retired = Some(strategy);
+            return;
+        }
         point(Point::ReloadBegin);
         // Recorded first: of a version that is on no record nothing could be executed again.
         for record in version.records() {
@@ -210,7 +214,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         }
         let (engine, id) = (&mut self.parts.engine, load.version.strategy());
         let running = engine.exchange_strategy(id, Box::new(Nobody));
-        let shadow = Shadow::new(running, strategy, 256);
+        let shadow = Shadow::new(running, strategy);
         engine.exchange_strategy(id, Box::new(shadow.clone()));
         self.following = Some(Following { load, shadow });
     }

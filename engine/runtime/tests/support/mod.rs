@@ -51,7 +51,7 @@ pub(crate) fn engine(name: &str) -> Engine {
         series,
         limits: RiskLimits::default(),
         order_capacity: 4_096,
-        intents_per_call: 256,
+        intents_per_call: 512,
     };
     let params = manifest.params([]).unwrap();
     let binding = Binding { instruments, series: ids, params, seed: 1, reload: false };
