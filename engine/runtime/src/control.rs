@@ -1,6 +1,6 @@
 //! What other threads can do to a running engine: send commands, load scripts, look, stop it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
 };
@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tercel_core::{
-    Command, Engine, Nanos, Notional, Quantity, Seq, State, StateCopy, TradingState,
+    Command, Engine, Nanos, Notional, Quantity, Scope, Seq, State, StateCopy, TradingState,
 };
 
 use crate::directive::Directive;
@@ -19,33 +19,46 @@ use crate::ring::{RingCounters, RingStatus};
 /// Pages of orders that are copied in one look at the engine: about a tenth of a millisecond.
 const PAGES_PER_STEP: usize = 16;
 
-/// Returns both sides of the control of one engine; `capacity` commands wait at most.
+/// Commands that stop or shrink wait in a queue of their own, so that no other fills it.
+const URGENT: usize = 256;
+
+/// Returns both sides of the control of one engine; `capacity` commands wait at most, and 256 that stop or
+/// shrink what is traded.
 #[must_use]
 pub fn control(capacity: usize) -> (Handle, Control) {
-    let (sender, receiver) = sync_channel(capacity.max(1));
+    let (directives, receiver) = sync_channel(capacity.max(1));
+    let (urgent, urgent_receiver) = sync_channel(URGENT);
     let shared = Arc::new(Shared::default());
-    let handle = Handle { directives: sender, shared: Arc::clone(&shared) };
-    (handle, Control { directives: receiver, shared })
+    let handle = Handle { directives, urgent, shared: Arc::clone(&shared) };
+    let urgent = Urgent { commands: urgent_receiver, ahead: Vec::new() };
+    (handle, Control { directives: receiver, urgent, shared })
 }
 
 /// The side of other threads. Clones control the same engine.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    directives: SyncSender<Directive>,
+    directives: SyncSender<Numbered<Directive>>,
+    urgent: SyncSender<Numbered<Command>>,
     shared: Arc<Shared>,
 }
 
 /// The engine's side.
 #[derive(Debug)]
 pub struct Control {
-    directives: Receiver<Directive>,
+    directives: Receiver<Numbered<Directive>>,
+    urgent: Urgent,
     shared: Arc<Shared>,
 }
+
+/// Something that was asked, and how many there were before it.
+type Numbered<T> = (u64, T);
 
 #[derive(Debug, Default)]
 struct Shared {
     is_stopping: AtomicBool,
     has_directives: AtomicBool,
+    has_urgent: AtomicBool,
+    n_asked: AtomicU64,
     is_status_wanted: AtomicBool,
     published: Mutex<Published>,
     news: Condvar,
@@ -59,6 +72,44 @@ struct Published {
     n: u64,
     status: Option<Arc<Status>>,
     is_over: bool,
+}
+
+/// Commands that come first.
+#[derive(Debug)]
+struct Urgent {
+    commands: Receiver<Numbered<Command>>,
+    /// Those that were taken while older directives waited, in their order.
+    ahead: Vec<Numbered<Command>>,
+}
+
+/// Returns the scope of a command that stops or shrinks what is traded. It changes nothing that the
+/// building of a version depends on.
+const fn urgent(command: &Command) -> Option<Scope> {
+    match command {
+        Command::Kill(scope)
+        | Command::Halt(scope)
+        | Command::Reduce(scope)
+        | Command::Flatten(scope) => Some(*scope),
+        Command::Start(_)
+        | Command::Stop(_)
+        | Command::Resume(_)
+        | Command::SetParams(..)
+        | Command::SetLimits(..) => None,
+    }
+}
+
+/// Takes the next of a queue whose flag is up.
+#[cold]
+fn next<T>(queue: &Receiver<T>, flag: &AtomicBool) -> Option<T> {
+    // Lowered before the look: one that is sent after it raises the flag again.
+    flag.store(false, Ordering::SeqCst);
+    match queue.try_recv() {
+        Ok(item) => {
+            flag.store(true, Ordering::SeqCst);
+            Some(item)
+        }
+        Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+    }
 }
 
 /// Why a command was not taken.
@@ -111,13 +162,21 @@ pub struct Status {
 }
 
 impl Handle {
-    /// Sends a command to the engine. Does not wait.
+    /// Sends a command to the engine. Does not wait. One that stops or shrinks what is traded is taken
+    /// before whatever else waits, also while a version is built; what was asked before it does not
+    /// undo it.
     ///
     /// # Errors
     ///
     /// If too many are waiting, or the engine has ended.
     pub fn send(&self, command: Command) -> Result<(), CommandRefused> {
-        self.direct(Directive::Command(command))
+        if urgent(&command).is_none() {
+            return self.direct(Directive::Command(command));
+        }
+        self.urgent.try_send((self.number(), command)).map_err(refused)?;
+        self.shared.has_urgent.store(true, Ordering::Release);
+        self.shared.waker.wake();
+        Ok(())
     }
 
     /// Asks the engine for something else than a command. Does not wait.
@@ -126,13 +185,14 @@ impl Handle {
     ///
     /// If too many are waiting, or the engine has ended.
     pub fn direct(&self, directive: Directive) -> Result<(), CommandRefused> {
-        self.directives.try_send(directive).map_err(|error| match error {
-            TrySendError::Full(_) => CommandRefused::Full,
-            TrySendError::Disconnected(_) => CommandRefused::Ended,
-        })?;
+        self.directives.try_send((self.number(), directive)).map_err(refused)?;
         self.shared.has_directives.store(true, Ordering::Release);
         self.shared.waker.wake();
         Ok(())
+    }
+
+    fn number(&self) -> u64 {
+        self.shared.n_asked.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Lets `look` see the engine between two events, on its own thread, and returns what it returns.
@@ -207,6 +267,13 @@ impl Handle {
     }
 }
 
+fn refused<T>(error: TrySendError<T>) -> CommandRefused {
+    match error {
+        TrySendError::Full(_) => CommandRefused::Full,
+        TrySendError::Disconnected(_) => CommandRefused::Ended,
+    }
+}
+
 impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, Published> {
         // What is behind it is replaced whole: a panic elsewhere leaves nothing half done.
@@ -226,26 +293,46 @@ impl Control {
         self.shared.rings.lock().unwrap_or_else(PoisonError::into_inner).push(counters);
     }
 
-    /// Returns the next directive. One load while there is none.
+    /// Returns the next directive and its number. One load while there is none.
     #[inline]
-    pub(crate) fn next_directive(&mut self) -> Option<Directive> {
+    pub(crate) fn next_directive(&self) -> Option<(u64, Directive)> {
         if !self.shared.has_directives.load(Ordering::Relaxed) {
             return None;
         }
-        self.take_directive()
+        next(&self.directives, &self.shared.has_directives)
     }
 
-    #[cold]
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "one thread takes directives")]
-    fn take_directive(&mut self) -> Option<Directive> {
-        // Lowered before the look: one that is sent after it raises the flag again.
-        self.shared.has_directives.store(false, Ordering::SeqCst);
-        match self.directives.try_recv() {
-            Ok(directive) => {
-                self.shared.has_directives.store(true, Ordering::SeqCst);
-                Some(directive)
-            }
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+    /// Returns the next command that stops or shrinks what is traded. One load while there is none.
+    #[inline]
+    pub(crate) fn next_urgent(&mut self) -> Option<Command> {
+        if !self.shared.has_urgent.load(Ordering::Acquire) {
+            return None;
+        }
+        let (number, command) = next(&self.urgent.commands, &self.shared.has_urgent)?;
+        // Whatever was asked before it and still waits has raised the flag before this one was sent.
+        if self.shared.has_directives.load(Ordering::Acquire) {
+            // Its last place among them is the one that counts: there are as few as kinds and scopes.
+            self.urgent.ahead.retain(|(_, own)| *own != command);
+            self.urgent.ahead.push((number, command.clone()));
+        }
+        Some(command)
+    }
+
+    /// Returns the urgent commands for a scope that were asked after the directive of this number and taken
+    /// before it, in their order.
+    pub(crate) fn overtakers(&self, number: u64, scope: Scope) -> Vec<Command> {
+        let ahead = self.urgent.ahead.iter();
+        let overtakers =
+            ahead.filter(|(own, command)| *own > number && urgent(command) == Some(scope));
+        overtakers.map(|(_, command)| command.clone()).collect()
+    }
+
+    /// Forgets the urgent commands that were asked before the directive of this number: directives come in
+    /// their order.
+    #[inline]
+    pub(crate) fn has_come_to(&mut self, number: u64) {
+        if !self.urgent.ahead.is_empty() {
+            self.urgent.ahead.retain(|(own, _)| *own > number);
         }
     }
 
@@ -262,6 +349,7 @@ impl Control {
     /// Returns whether there is something for the engine to do.
     pub(crate) fn has_work(&self) -> bool {
         self.shared.has_directives.load(Ordering::Acquire)
+            || self.shared.has_urgent.load(Ordering::Acquire)
             || self.is_stopping()
             || self.is_status_wanted()
     }

@@ -4,20 +4,26 @@
 
 mod support;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::{instrument, market, venue};
-use tercel_core::{Event, MarketData, MarketEvent, StrategyId, Value};
+use tercel_core::{
+    Command, Effect, Engine, Event, MarketData, MarketEvent, Nanos, Scope, Seq, StrategyId,
+    TradingState, Value,
+};
 use tercel_runtime::{
-    Directive, EndCause, EngineThread, EventLoop, Handle, Load, LoadReport, LoopOptions,
-    MarketSource, PaperPort, Parts, SourceFailure, SourceState, UtcClock, Version, Waiting,
-    control,
+    CommandRefused, Directive, EndCause, EngineThread, EventLoop, Handle, Load, LoadReport,
+    LoopOptions, MarketSource, PaperPort, Parts, RecordFailure, Recorder, SourceFailure,
+    SourceState, Ticket, UtcClock, Version, Waiting, control,
 };
 use tercel_script::{Language, Limits, Script, Source};
 use tercel_sim::LatencyModel;
+use tercel_store::journal::Record;
 
 /// Gives as many events as it is allowed to.
 struct Sluice {
@@ -264,7 +270,7 @@ fn events_go_on_while_a_version_is_built_and_commands_wait_for_it() {
         let load = Load { version, shadow: 0, waiting: Waiting::default(), answer };
         handle.direct(Directive::Load(Box::new(load))).unwrap();
         let_pass(200);
-        let look = |engine: &tercel_core::Engine, own: &tercel_runtime::Status| {
+        let look = |engine: &Engine, own: &tercel_runtime::Status| {
             (engine.state().strategies[0].is_running, own.seq)
         };
         let (is_running, seq) = handle.inspect(Duration::from_secs(10), look).unwrap();
@@ -274,4 +280,126 @@ fn events_go_on_while_a_version_is_built_and_commands_wait_for_it() {
         passed = report.seq.0 - before.seq.0;
     });
     assert!(passed > 100, "{passed} events passed while the version was built");
+}
+
+/// Keeps the commands that the engine was given.
+#[derive(Clone, Default)]
+struct Commands(Rc<RefCell<Vec<Command>>>);
+
+impl Recorder for Commands {
+    fn record(
+        &mut self,
+        _seq: Seq,
+        _now: Nanos,
+        event: &Event,
+        _effects: &[Effect],
+    ) -> Result<Ticket, RecordFailure> {
+        if let Event::Command(command) = event {
+            self.0.borrow_mut().push(command.clone());
+        }
+        Ok(Ticket(0))
+    }
+
+    fn keep(&mut self, _record: &Record) -> Result<(), RecordFailure> {
+        Ok(())
+    }
+
+    fn close(&mut self, _seq: Seq, _engine: &Engine, _reason: &str) -> Result<(), RecordFailure> {
+        Ok(())
+    }
+}
+
+/// A loop that is building a version, and what it was told since it began.
+fn building(
+    room: usize,
+    then: impl FnOnce(&Handle, &mut dyn FnMut() -> TradingState),
+) -> Vec<Command> {
+    let (handle, control) = control(room);
+    let commands = Commands::default();
+    let mut engine = support::engine("ema_cross.luau");
+    version(counter(Language::Luau, 1)).take_over(&mut engine, false).unwrap();
+    let parts = Parts {
+        engine,
+        clock: UtcClock::system(),
+        port: PaperPort::new(venue(LatencyModel::NONE)),
+        recorder: commands.clone(),
+        observer: (),
+        sources: Vec::<Sluice>::new(),
+    };
+    let mut running = EventLoop::new(parts, control, LoopOptions::default());
+    running.cycle();
+    let (answer, answered) = sync_channel(1);
+    let version = version(counter(Language::Luau, 2));
+    let load = Load { version, shadow: 0, waiting: Waiting::default(), answer };
+    handle.direct(Directive::Load(Box::new(load))).unwrap();
+    running.cycle();
+    assert!(answered.try_recv().is_err(), "it is not whole after a cycle");
+    commands.0.borrow_mut().clear();
+    then(&handle, &mut || {
+        running.cycle();
+        running.parts().engine.state().scope.state
+    });
+    let begun = Instant::now();
+    while answered.try_recv().is_err() {
+        running.cycle();
+        assert!(begun.elapsed() < Duration::from_secs(10), "no version takes over");
+    }
+    // And whatever waited for it.
+    while running.cycle() {}
+    commands.0.borrow().clone()
+}
+
+const START: Command = Command::Start(StrategyId(0));
+const KILL: Command = Command::Kill(Scope::Engine);
+const RESUME: Command = Command::Resume(Scope::Engine);
+
+/// A kill waited until a version was built: under load a step comes only after four times as long as the
+/// last one took, and everything asked after the load waits for all of them.
+#[test]
+fn a_kill_does_not_wait_for_a_version_that_is_built() {
+    let all = building(16, |handle, cycle| {
+        handle.send(KILL).unwrap();
+        assert_eq!(cycle(), TradingState::Halted);
+    });
+    assert_eq!(all, [KILL, START]);
+}
+
+/// Looks filled the queue that kills waited in.
+#[test]
+fn a_kill_finds_room_where_looks_have_filled_the_queue() {
+    let all = building(1, |handle, cycle| {
+        handle.direct(Directive::Inspect(Box::new(|_, _| ()))).unwrap();
+        let refused = handle.direct(Directive::Inspect(Box::new(|_, _| ())));
+        assert_eq!(refused, Err(CommandRefused::Full));
+        handle.send(KILL).unwrap();
+        assert_eq!(cycle(), TradingState::Halted);
+    });
+    assert_eq!(all, [KILL, START]);
+}
+
+/// A resume that was asked before a kill waits for the version; it must not undo the kill.
+#[test]
+fn what_was_asked_before_a_kill_does_not_undo_it() {
+    let own = Scope::Strategy(StrategyId(0));
+    let all = building(16, |handle, cycle| {
+        handle.send(Command::Reduce(own)).unwrap();
+        handle.send(RESUME).unwrap();
+        handle.send(Command::Resume(own)).unwrap();
+        handle.send(KILL).unwrap();
+        handle.send(KILL).unwrap();
+        assert_eq!(cycle(), TradingState::Halted);
+    });
+    let reduce = Command::Reduce(own);
+    assert_eq!(all, [reduce, KILL, KILL, START, RESUME, KILL, Command::Resume(own)]);
+}
+
+/// Whoever resumes after a kill means it.
+#[test]
+fn what_was_asked_after_a_kill_loosens_it() {
+    let all = building(16, |handle, cycle| {
+        handle.send(KILL).unwrap();
+        handle.send(RESUME).unwrap();
+        assert_eq!(cycle(), TradingState::Halted);
+    });
+    assert_eq!(all, [KILL, START, RESUME]);
 }

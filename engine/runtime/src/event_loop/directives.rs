@@ -1,6 +1,6 @@
 //! What other threads ask for, done between two events.
 
-use tercel_core::Event;
+use tercel_core::{Command, Event, Scope};
 use tercel_crash::{Point, point};
 use tercel_sim::Observer;
 
@@ -29,10 +29,11 @@ const DIRECTIVES_PER_CYCLE: usize = 64;
 
 impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, P, R, O, S> {
     pub(super) fn take_directives(&mut self) -> bool {
+        let is_busy = self.take_urgent();
         // What was asked after a version was to be loaded is done after it, such as setting its
         // parameters.
         if self.workshop.is_building() {
-            return false;
+            return is_busy;
         }
         if self.following.is_some() {
             self.look_at_shadow();
@@ -41,8 +42,12 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             }
         }
         for n in 0..DIRECTIVES_PER_CYCLE {
-            let Some(directive) = self.control.next_directive() else { return n > 0 };
-            self.direct(directive);
+            let Some((number, directive)) = self.control.next_directive() else {
+                return is_busy || n > 0;
+            };
+            // Who kills and then looks is to see what has been killed.
+            self.take_urgent();
+            self.direct(number, directive);
             if self.workshop.is_building() {
                 break;
             }
@@ -50,14 +55,39 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         true
     }
 
+    /// Takes the commands that wait for nothing.
+    #[inline]
+    fn take_urgent(&mut self) -> bool {
+        let mut is_busy = false;
+        while let Some(command) = self.control.next_urgent() {
+            self.command(command);
+            is_busy = true;
+        }
+        is_busy
+    }
+
     #[cold]
-    fn direct(&mut self, directive: Directive) {
+    fn command(&mut self, command: Command) {
+        point(Point::CommandTaken);
+        self.handle(&Event::Command(command));
+        point(Point::CommandHandled);
+    }
+
+    /// Lets a scope trade, and nothing happen before the commands that have overtaken this: they hold as if
+    /// they came after it.
+    fn resume(&mut self, number: u64, scope: Scope) {
+        self.command(Command::Resume(scope));
+        for command in self.control.overtakers(number, scope) {
+            self.command(command);
+        }
+    }
+
+    #[cold]
+    fn direct(&mut self, number: u64, directive: Directive) {
+        self.control.has_come_to(number);
         match directive {
-            Directive::Command(command) => {
-                point(Point::CommandTaken);
-                self.handle(&Event::Command(command));
-                point(Point::CommandHandled);
-            }
+            Directive::Command(Command::Resume(scope)) => self.resume(number, scope),
+            Directive::Command(command) => self.command(command),
             Directive::Load(load) if load.shadow > 0 => self.follow(load),
             Directive::Load(load) => self.load(load, None),
             Directive::Reconcile(answer) => {

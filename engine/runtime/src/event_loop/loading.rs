@@ -3,7 +3,8 @@
 //! A script's machine takes milliseconds to build, on this thread, where it stays. It is built in steps
 //! between events: one whenever nothing else is to be done, and under full load one after four times as
 //! long as the last one took. Until it is whole the version before it goes on, and whatever else is
-//! asked of the engine waits, so that all happens in the order in which it was asked for.
+//! asked of the engine waits, so that all happens in the order in which it was asked for; all but commands
+//! that stop or shrink what is traded, which wait for nothing.
 
 use std::time::{Duration, Instant};
 

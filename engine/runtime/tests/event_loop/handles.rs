@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tercel_core::{Command, Event, Scope, Side, TradingState};
+use tercel_core::{Command, Event, Scope, Side, StrategyId, TradingState};
 use tercel_runtime::{
     CommandRefused, EndCause, EngineThread, EventLoop, Feed, FeedOptions, IdleStrategy,
     LoopOptions, MarketSource, Overflow, PaperPort, Parts, SourceFailure, SourceState, UtcClock,
@@ -117,11 +117,13 @@ fn too_many_commands_are_refused_and_none_is_lost() {
     let world = World::new();
     let handle = world.handle.clone();
     let flood = Step::Do(Box::new(move || {
+        let resume = Command::Resume(Scope::Strategy(StrategyId(0)));
         for _ in 0..16 {
-            handle.send(Command::Reduce(Scope::Engine)).unwrap();
+            handle.send(resume.clone()).unwrap();
         }
-        assert_eq!(handle.send(Command::Kill(Scope::Engine)), Err(CommandRefused::Full));
+        assert_eq!(handle.send(resume), Err(CommandRefused::Full));
     }));
+    // It has a queue of its own.
     let again = Step::Command(Command::Kill(Scope::Engine));
     let (_, engine) = world.run(open_book().into_iter().chain([flood, again]));
     assert_eq!(engine.state().scope.state, TradingState::Halted);
