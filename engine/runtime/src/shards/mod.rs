@@ -1,8 +1,8 @@
 //! Several engines in one process: each with its own thread, journal and control, none sharing
 //! anything with another while it runs.
 //!
-//! What they share by configuration is split before they start ([`deal`]), so that together they
-//! never exceed the whole. A limit that trips halts the engine that it trips on; the others go on.
+//! What they share by configuration is split before they start ([`deal`]): quantities, notionals, counts
+//! and rates together never exceed the whole. A loss limit that trips halts the engine that it trips on.
 
 mod deal;
 mod start_line;
