@@ -93,8 +93,8 @@ impl Directory {
             kind: order_kind(kind, price, trigger),
             // Spot shows an amended order's quantity under another name.
             qty: known
-                .qty_of(value, if value.field("origQty").is_some() { "origQty" } else { "qty" }),
-            filled: known.qty_of(value, "executedQty"),
+                .signed(value, if value.field("origQty").is_some() { "origQty" } else { "qty" })?,
+            filled: known.signed(value, "executedQty")?,
             venue_at: nanos(at.unwrap_or_default()),
         })
     }
@@ -139,9 +139,9 @@ impl Directory {
             trade_id: u64::try_from(value.integer("id")?).ok()?,
             side: if is_buy { Side::Buy } else { Side::Sell },
             price: known.price_of(value, "price")?,
-            qty: known.qty_of(value, "qty"),
+            qty: known.signed(value, "qty")?,
             role: if is_maker { Role::Maker } else { Role::Taker },
-            fee: value.decimal("commission").unwrap_or_default(),
+            fee: value.decimal("commission")?,
             fee_asset: value.text("commissionAsset").and_then(|name| self.asset(name)),
             venue_at: nanos(value.integer("time")?),
         })
@@ -171,6 +171,17 @@ impl Directory {
         })
     }
 
+    /// Returns what `read` makes of the rows of a list that are of known instruments; `None` if it is
+    /// no list, or one of them cannot be read: what is not in a list is taken for not being there.
+    pub(crate) fn listed<'t, 'i: 't, T>(
+        &self,
+        list: Value<'t, 'i>,
+        read: impl Fn(&Self, Value<'t, 'i>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let is_known = |symbol: &str| self.known(symbol).is_some();
+        rows(list, "symbol", is_known, |row| read(self, row))
+    }
+
     /// Returns what is held of the assets that are known; `None` if it cannot be read whole.
     pub(crate) fn holdings(&self, product: Product, value: Value<'_, '_>) -> Option<Vec<Holding>> {
         let list = match product {
@@ -178,17 +189,11 @@ impl Directory {
             Product::UsdMargined => value,
         };
         let at = at(value, "updateTime");
-        let is_known = |item: &Value<'_, '_>| {
-            item.text("asset").is_some_and(|name| self.asset(name).is_some())
-        };
-        list.as_array()?
-            .iter()
-            .filter(is_known)
-            .map(|item| match product {
-                Product::Spot => self.spot_holding(item, at),
-                Product::UsdMargined => self.futures_holding(item),
-            })
-            .collect()
+        let is_known = |name: &str| self.asset(name).is_some();
+        rows(list, "asset", is_known, |row| match product {
+            Product::Spot => self.spot_holding(row, at),
+            Product::UsdMargined => self.futures_holding(row),
+        })
     }
 
     /// Returns what is held of an asset on spot.
@@ -210,20 +215,43 @@ impl Directory {
         })
     }
 
+    /// Returns the positions in instruments that are known, long and short added up; `None` if they
+    /// cannot be read whole.
+    pub(crate) fn positions(&self, list: Value<'_, '_>) -> Option<Vec<PositionNews>> {
+        self.listed(list, Self::position).map(net)
+    }
+
     /// Returns a position; where long and short are held apart, one of the two.
-    pub(crate) fn position(&self, value: Value<'_, '_>) -> Option<PositionNews> {
+    fn position(&self, value: Value<'_, '_>) -> Option<PositionNews> {
         let known = self.known(value.text("symbol")?)?;
         Some(PositionNews {
             instrument: known.id,
             qty: known.signed(value, "positionAmt")?,
-            price: known.price_of(value, "entryPrice").unwrap_or_default(),
+            price: known.price_of(value, "entryPrice")?,
             venue_at: nanos(value.integer("updateTime").unwrap_or_default()),
         })
     }
 }
 
+/// Returns what `read` makes of a list's rows whose field `name` is known; `None` if it is no list, or
+/// one of those cannot be read, or one does not say whose it is.
+fn rows<'t, 'i: 't, T>(
+    list: Value<'t, 'i>,
+    name: &str,
+    is_known: impl Fn(&str) -> bool,
+    read: impl Fn(Value<'t, 'i>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let mut rows = Vec::new();
+    for row in list.as_array()?.iter() {
+        if is_known(row.text(name)?) {
+            rows.push(read(row)?);
+        }
+    }
+    Some(rows)
+}
+
 /// Adds up positions of one instrument, as an account that holds long and short apart has them.
-pub(crate) fn net(positions: Vec<PositionNews>) -> Vec<PositionNews> {
+fn net(positions: Vec<PositionNews>) -> Vec<PositionNews> {
     let mut netted: Vec<PositionNews> = Vec::with_capacity(positions.len());
     for position in positions {
         match netted.iter_mut().find(|own| own.instrument == position.instrument) {

@@ -3,8 +3,7 @@
 use tercel_core::Role;
 
 use super::directory::{
-    Directory, algo_id, algo_status, amount, at, is_conditional, net, order_kind, order_status,
-    side,
+    Directory, algo_id, algo_status, amount, at, is_conditional, order_kind, order_status, side,
 };
 use crate::document::{Fields, Value};
 use crate::protocol::{FillNews, Holding, News, OrderNews, OrderStatus, PositionNews};
@@ -205,9 +204,4 @@ fn account_update(directory: &Directory, event: Value<'_, '_>, news: &mut Vec<Ne
     });
     // Flat ones are told, too: something was closed.
     news.extend(positions.map(News::Position));
-}
-
-/// Returns the positions of an answer, added up by instrument.
-pub(crate) fn positions(directory: &Directory, list: Vec<Value<'_, '_>>) -> Vec<PositionNews> {
-    net(list.into_iter().filter_map(|item| directory.position(item)).collect())
 }

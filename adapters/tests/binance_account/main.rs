@@ -7,6 +7,7 @@ mod stops;
 #[path = "../support/mod.rs"]
 mod support;
 mod swaps;
+mod unreadable;
 
 use serde_json::{Value, json};
 use support::{Talk, instrument, listing};

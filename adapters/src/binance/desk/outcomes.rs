@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use tercel_core::{Nanos, OrderSpec};
 
+use super::super::directory::{self, Directory};
+use super::super::errors;
 use super::super::operation::usdm;
-use super::super::{directory, errors, user};
 use super::{Content, Desk, Exchange, Instead, Kind, Open, Way, unknown};
 use crate::client_id::OrderKey;
 use crate::document::{Fields, Value, items};
@@ -57,55 +58,37 @@ impl Desk {
                 let new = both.field("newOrderResponse").and_then(|new| directory.order(new));
                 old.zip(new).map(|(old, new)| Answer::Replaced { old, new })
             }
-            Content::Orders => {
-                let list = items(value).into_iter();
-                Some(Answer::Orders(list.filter_map(|item| directory.order(item)).collect()))
-            }
-            Content::Algos => {
-                let list = items(value).into_iter();
-                Some(Answer::Orders(list.filter_map(|item| directory.algo(item)).collect()))
-            }
+            Content::Orders => directory.listed(value, Directory::order).map(Answer::Orders),
+            Content::Algos => directory.listed(value, Directory::algo).map(Answer::Orders),
             Content::History { instrument, kind, from } => {
-                let list = items(value);
-                let number = match kind {
-                    Kind::Plain => "orderId",
-                    Kind::Algo => "algoId",
+                let (number, read): (_, fn(&_, _) -> _) = match kind {
+                    Kind::Plain => ("orderId", Directory::order),
+                    Kind::Algo => ("algoId", Directory::algo),
                 };
+                let orders = directory.listed(value, read);
+                let list = items(value);
                 // Some venues' first page ends a day after it begins, full or not: what follows is
                 // asked for by number, until a page is short.
-                let is_last = from > 0 && list.len() < ORDERS_A_PAGE;
+                let is_last = orders.is_none() || (from > 0 && list.len() < ORDERS_A_PAGE);
                 let newest = list.iter().filter_map(|item| item.integer(number)).max();
-                let orders = list.into_iter().filter_map(|item| match kind {
-                    Kind::Plain => directory.order(item),
-                    Kind::Algo => directory.algo(item),
-                });
-                let orders = Answer::Orders(orders.collect());
                 if let Some(newest) = newest.filter(|newest| !is_last && *newest >= from) {
                     let request = exchange.request;
                     self.ask_history(instrument, kind, newest + 1, request, way, now, out);
                 }
-                Some(orders)
+                orders.map(Answer::Orders)
             }
-            Content::Fills => {
-                let list = items(value);
-                let is_full = list.len() >= FILLS_A_PAGE;
-                let mut fills: Vec<_> =
-                    list.into_iter().filter_map(|item| directory.fill(item)).collect();
+            Content::Fills => directory.listed(value, Directory::fill).map(|mut fills| {
                 fills.sort_by_key(|fill| fill.trade_id);
-                Some(Answer::Fills(fills, is_full))
-            }
-            Content::Holdings => {
-                // What is not in it is not held, so one that cannot be read is no answer.
-                let Some(holdings) = directory.holdings(self.product, value) else {
-                    let error = unknown("holdings that cannot be read");
-                    return self.close(exchange.request, Err(error), out);
-                };
-                Some(Answer::Holdings(holdings))
-            }
-            Content::Positions => Some(Answer::Positions(user::positions(directory, items(value)))),
-            Content::AlgoGone | Content::Nothing => None,
+                let is_full = items(value).len() >= FILLS_A_PAGE;
+                Answer::Fills(fills, is_full)
+            }),
+            Content::Holdings => directory.holdings(self.product, value).map(Answer::Holdings),
+            Content::Positions => directory.positions(value).map(Answer::Positions),
+            Content::AlgoGone | Content::Nothing => Some(Answer::Done),
         };
-        self.close(exchange.request, Ok(answer.unwrap_or(Answer::Done)), out);
+        // What cannot be read whole is no answer: nothing may be concluded from what is not in it.
+        let answer = answer.ok_or_else(|| unknown("an answer that cannot be read"));
+        self.close(exchange.request, answer, out);
     }
 
     pub(super) fn refused(
