@@ -11,6 +11,24 @@ pub enum Product {
     UsdMargined,
 }
 
+/// Returns whether orders at a host are real: it is one of the venue's, and not of its test network or
+/// its demo accounts.
+///
+/// Every name under the venue's domains counts, because there are more than its documents list
+/// (`api1` to `api4`, `api-gcp` and others). Its test network has domains of its own.
+#[must_use]
+pub fn is_production(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let is_venues = DOMAINS.iter().any(|domain| {
+        host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
+    });
+    is_venues && !host.split('.').next().is_some_and(|first| first.starts_with("demo-"))
+}
+
+/// Domains of the venue. Those of its test network, `binance.vision` and `binancefuture.com`, have
+/// besides it nothing but market data.
+const DOMAINS: [&str; 2] = ["binance.com", "binance.us"];
+
 /// Addresses of a product.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Hosts {
@@ -112,6 +130,40 @@ impl Product {
         match self {
             Self::Spot => "binance",
             Self::UsdMargined => "binance-usdm",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(address: &str) -> &str {
+        let (_, rest) = address.split_once("://").unwrap();
+        rest.split(['/', ':']).next().unwrap()
+    }
+
+    #[test]
+    fn hosts_of_production_are_told_from_the_others() {
+        for product in [Product::Spot, Product::UsdMargined] {
+            for (environment, is_real) in [
+                (Environment::Production, true),
+                (Environment::Testnet, false),
+                (Environment::Demo, false),
+            ] {
+                let hosts = Hosts::new(product, &environment);
+                let addresses =
+                    [Some(hosts.rest), Some(hosts.streams), hosts.api, Some(hosts.private)];
+                for address in addresses.iter().flatten() {
+                    assert_eq!(is_production(host(address)), is_real, "{address}");
+                }
+            }
+        }
+        for real in ["api3.binance.com", "API.Binance.COM.", "binance.com", "api.binance.us"] {
+            assert!(is_production(real), "{real}");
+        }
+        for other in ["127.0.0.1", "localhost", "notbinance.com", "api.binance.com.example", ""] {
+            assert!(!is_production(other), "{other}");
         }
     }
 }

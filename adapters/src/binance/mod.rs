@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex};
 
 use tercel_core::Nanos;
 
-pub use hosts::Product;
+pub use hosts::{Product, is_production};
 pub use order::{Conditions, Leg, NewOrder, OrderList};
 pub use params::Params;
 pub use reference::{Fees, fees};

@@ -7,6 +7,7 @@ use tercel_adapters::ClientIds;
 use tercel_core::AccountId;
 
 use super::ServerConfig;
+use super::addresses;
 use super::exchange::{CredentialsFrom, EnvironmentName, ForeignOrders};
 use super::feed::{FeedKind, FeedSection};
 use super::sections::{Deal, Mode, Profile};
@@ -206,6 +207,7 @@ fn check_exchange(config: &ServerConfig, source: &TomlFile) -> Outcome<()> {
             return Err(source.wrong(&at(key), message));
         }
     }
+    addresses::check(own, mode, source)?;
     match (mode, own.environment) {
         (Mode::Live, EnvironmentName::Testnet | EnvironmentName::Demo) => {
             let message = "is no place for mode \"live\"; set run.mode = \"testnet\"";

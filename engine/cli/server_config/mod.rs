@@ -5,6 +5,7 @@
 //! be judged is in [`bind`].
 
 pub(crate) mod accounts;
+mod addresses;
 mod bind;
 mod check;
 pub(crate) mod exchange;

@@ -213,6 +213,61 @@ fn what_is_wrong_is_told_with_its_line_and_remedy() {
     }
 }
 
+/// With mode "testnet" and environment "custom", the addresses of real money passed, and so did plain HTTP
+/// to a strange machine: orders for money that was never meant, and the key in the clear.
+#[test]
+fn custom_addresses_are_neither_real_money_by_mistake_nor_in_the_clear() {
+    let with = |mode: &str, rest: &str, streams: &str, private: &str| {
+        read(&format!(
+            "[run]\nmode = \"{mode}\"\n[feed]\nkind = \"exchange\"\n[exchange]\nenvironment = \"custom\"\n\
+             rest = \"{rest}\"\nstreams = \"{streams}\"\nprivate = \"{private}\"\nsymbols = [\"X\"]\n{ONE}"
+        ))
+    };
+    let (rest, ws) = ("http://127.0.0.1:9000", "ws://127.0.0.1:9000");
+    let real = "wss://stream.binance.com:9443";
+    for (mode, rest, streams, private) in [
+        ("testnet", rest, ws, ws),
+        ("paper", "https://api.binance.com", real, real),
+        ("live", "https://api.binance.com", real, "wss://ws-api.binance.com:443/ws-api/v3"),
+        ("testnet", "https://testnet.binance.vision", ws, ws),
+        ("testnet", "https://demo-api.binance.com", "wss://demo-stream.binance.com:9443", ws),
+    ] {
+        assert!(with(mode, rest, streams, private).is_ok(), "{mode} {rest} {streams} {private}");
+    }
+    for (mode, rest, streams, private, wanted) in [
+        (
+            "testnet",
+            "https://api.binance.com",
+            ws,
+            ws,
+            "t.toml:7: exchange.rest: api.binance.com is real",
+        ),
+        (
+            "testnet",
+            "https://API1.binance.com./",
+            ws,
+            ws,
+            "t.toml:7: exchange.rest: API1.binance.com. is real",
+        ),
+        ("testnet", rest, real, ws, "t.toml:8: exchange.streams: stream.binance.com is real money"),
+        (
+            "testnet",
+            rest,
+            ws,
+            "wss://ws-fapi.binance.com/ws-fapi/v1",
+            "t.toml:9: exchange.private: ws-fapi",
+        ),
+        ("live", "http://example.com", ws, ws, "would carry the key in the clear"),
+        ("paper", rest, "ws://10.0.0.1:9000", ws, "so make it wss://10.0.0.1:9000"),
+        ("testnet", "127.0.0.1:9000", ws, ws, "is no address such as http://127.0.0.1:9000"),
+        ("testnet", ws, ws, ws, "t.toml:7: exchange.rest: \"ws://127.0.0.1:9000\" is no address"),
+        ("testnet", "https://x@api.binance.com", ws, ws, "is no address"),
+    ] {
+        let refused = with(mode, rest, streams, private).map(|file| file.config).unwrap_err();
+        assert!(refused.to_string().contains(wanted), "{refused}\n{wanted}");
+    }
+}
+
 #[test]
 fn accounts_have_names_and_limits_of_their_own() {
     let text = format!(
