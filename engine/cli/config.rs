@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use tercel_core::{Instrument, Nanos, Notional, OnHalt, Quantity, RiskLimits};
 use tercel_script::Language;
 
+use crate::amounts::{amount, fee, some_amount, some_fee, some_loss};
 use crate::exit::{Blame, Outcome, input};
-use crate::server_config::values::some_within;
-use crate::toml_file::{TomlFile, amount, some_amount};
+use crate::server_config::values::{some_within, within};
+use crate::toml_file::TomlFile;
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -37,6 +38,7 @@ pub(crate) struct AccountSection {
     #[serde(deserialize_with = "amount")]
     pub(crate) base: Decimal,
     /// Notional of perpetuals per unit of margin.
+    #[serde(deserialize_with = "within::<_, _, 1, 1000>")]
     pub(crate) leverage: u32,
     /// Whether orders that it cannot pay for are refused.
     pub(crate) check_balance: bool,
@@ -79,9 +81,9 @@ pub(crate) struct Limits {
     orders_per_second: Option<u32>,
     orders_per_day: Option<u32>,
     cancels_per_100_orders: Option<u32>,
-    #[serde(deserialize_with = "some_amount")]
+    #[serde(deserialize_with = "some_loss")]
     daily_loss: Option<Decimal>,
-    #[serde(deserialize_with = "some_amount")]
+    #[serde(deserialize_with = "some_loss")]
     drawdown: Option<Decimal>,
     cooldown_ms: Option<u32>,
     trades_per_day: Option<u32>,
@@ -122,10 +124,10 @@ pub(crate) struct VenueSection {
     /// Recorded latencies to interpolate, as CSV `time_ns,request_ns,answer_ns`.
     pub(crate) latency_file: Option<std::path::PathBuf>,
     /// Fee of a maker fill as a fraction of notional.
-    #[serde(deserialize_with = "some_amount")]
+    #[serde(deserialize_with = "some_fee")]
     pub(crate) maker_fee: Option<Decimal>,
     /// Fee of a taker fill as a fraction of notional.
-    #[serde(deserialize_with = "some_amount")]
+    #[serde(deserialize_with = "some_fee")]
     pub(crate) taker_fee: Option<Decimal>,
     /// Fees by turnover.
     pub(crate) fee_tiers: Vec<FeeTier>,
@@ -145,10 +147,10 @@ pub(crate) struct FeeTier {
     #[serde(deserialize_with = "amount")]
     pub(crate) turnover: Decimal,
     /// Maker fee.
-    #[serde(deserialize_with = "amount")]
+    #[serde(deserialize_with = "fee")]
     pub(crate) maker: Decimal,
     /// Taker fee.
-    #[serde(deserialize_with = "amount")]
+    #[serde(deserialize_with = "fee")]
     pub(crate) taker: Decimal,
 }
 
@@ -302,6 +304,61 @@ mod tests {
         assert_eq!(on_halt("[limits.engine]\non_halt = \"keep\"\n").unwrap(), OnHalt::Keep);
         let error = on_halt("[limits.engine]\non_halt = \"leave\"\n").unwrap_err().to_string();
         assert!(error.contains("x.toml:2") && error.contains("keep"), "{error}");
+    }
+
+    /// Signs and sizes were not looked at: `maker_fee = "-5"` made a backtest report a profit of 1.7
+    /// million, a negative `position` refused every order, and a fee meant in percent passed.
+    #[test]
+    fn amounts_have_the_sign_and_the_size_that_they_can_have() {
+        let refusal = |section: &str, key: &str, value: &str| {
+            let text = format!("[{section}]\n{key} = {value}\n");
+            parse(&text).map(|_| text).unwrap_err().to_string()
+        };
+        let limits = ["order_quantity", "order_notional", "position", "gross_exposure"];
+        let losses = ["daily_loss", "drawdown"];
+        for scope in ["limits.strategy", "limits.account", "limits.engine"] {
+            for key in limits {
+                let error = refusal(scope, key, "\"-2\"");
+                let wanted = format!("x.toml:2: {scope}.{key} = \"-2\": must not be below 0");
+                assert_eq!(error, wanted);
+                assert!(parse(&format!("[{scope}]\n{key} = \"0\"\n")).is_ok());
+            }
+            for (key, value) in losses.iter().flat_map(|key| [(key, "\"-5\""), (key, "0")]) {
+                let error = refusal(scope, key, value);
+                assert!(
+                    error.starts_with(&format!("x.toml:2: {scope}.{key} = {value}: ")),
+                    "{error}"
+                );
+                assert!(error.contains("must be above 0"), "{error}");
+            }
+        }
+        for (section, key, value, wanted) in [
+            ("account", "quote", "\"-5\"", "must not be below 0"),
+            ("account", "base", "-1", "must not be below 0"),
+            ("account", "leverage", "0", "expected a whole number from 1 to 1000"),
+            ("venue", "request_latency_ms", "\"-1\"", "must not be below 0"),
+            ("venue", "answer_latency_ms", "\"-1\"", "must not be below 0"),
+            ("venue", "maker_fee", "\"-5\"", "from -0.05 to 0.05"),
+            ("venue", "taker_fee", "\"0.1\"", "0.1 percent is \"0.001\""),
+            ("venue", "taker_fee", "1", "from -0.05 to 0.05"),
+        ] {
+            let error = refusal(section, key, value);
+            let begin = format!("x.toml:2: {section}.{key} = {value}: ");
+            assert!(error.starts_with(&begin) && error.contains(wanted), "{error}");
+        }
+        let tier = |turnover: &str, maker: &str, taker: &str| {
+            parse(&format!(
+                "[[venue.fee_tiers]]\nturnover = \"{turnover}\"\nmaker = \"{maker}\"\ntaker = \"{taker}\"\n"
+            ))
+        };
+        assert!(tier("0", "-0.0001", "0.0005").is_ok());
+        for (turnover, maker, taker, line) in
+            [("-1", "0", "0", 2), ("0", "0.2", "0", 3), ("0", "0", "-0.06", 4)]
+        {
+            let error = tier(turnover, maker, taker).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("x.toml:{line}: venue.fee_tiers[1].")), "{error}");
+        }
+        assert!(parse("[venue]\nmaker_fee = \"-0.05\"\ntaker_fee = \"0.05\"\n").is_ok());
     }
 
     #[test]

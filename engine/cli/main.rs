@@ -1,5 +1,6 @@
 //! The `tercel` command.
 
+mod amounts;
 mod commands;
 mod config;
 mod control_api;

@@ -1,12 +1,9 @@
 //! Reading TOML strictly: whatever is wrong is told with file, line, key, value and remedy.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rust_decimal::Decimal;
-use serde::Deserializer;
-use serde::de::{DeserializeOwned, Error, Unexpected, Visitor};
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -203,35 +200,6 @@ fn shown(way: &[Step<'_>]) -> String {
     text
 }
 
-/// Reads a decimal in quotes, or a whole number: a fraction without quotes would be read as a float
-/// and mean another amount than the one that is written.
-pub(crate) fn amount<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
-    from.deserialize_any(Amount)
-}
-
-/// As [`amount`], for amounts that may be absent.
-pub(crate) fn some_amount<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Decimal>, D::Error> {
-    amount(from).map(Some)
-}
-
-struct Amount;
-
-impl Visitor<'_> for Amount {
-    type Value = Decimal;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a decimal number in quotes, such as \"0.1\"")
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Decimal, E> {
-        Ok(Decimal::from(value))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Decimal, E> {
-        Decimal::from_str_exact(text).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-    }
-}
-
 /// Returns what stands between backquotes.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
@@ -271,6 +239,7 @@ fn plain(message: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use rust_decimal::Decimal;
     use serde::Deserialize;
 
     use super::*;
@@ -287,7 +256,7 @@ mod tests {
     #[serde(deny_unknown_fields, default)]
     struct Part {
         count: u32,
-        #[serde(deserialize_with = "super::amount")]
+        #[serde(deserialize_with = "crate::amounts::amount")]
         amount: Decimal,
         #[serde(rename = "is")]
         is_set: bool,

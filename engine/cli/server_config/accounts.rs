@@ -10,9 +10,10 @@ use super::exchange::{CredentialsFrom, ExchangeSection, KeyPlace};
 use super::strategy::StrategySection;
 use super::values::{name, within};
 use super::{ServerConfig, ServerFile};
+use crate::amounts::amount;
 use crate::config::{AccountSection, Limits};
 use crate::exit::Outcome;
-use crate::toml_file::{Step, amount};
+use crate::toml_file::Step;
 
 /// One of `[[accounts]]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -28,7 +29,7 @@ pub(crate) struct AccountItem {
     #[serde(default, deserialize_with = "amount")]
     pub(crate) base: Decimal,
     /// Notional of perpetuals per unit of margin.
-    #[serde(default = "default_leverage", deserialize_with = "within::<_, _, 1, 4294967295>")]
+    #[serde(default = "default_leverage", deserialize_with = "within::<_, _, 1, 1000>")]
     pub(crate) leverage: u32,
     /// Whether orders that it cannot pay for are refused.
     #[serde(default = "default_check_balance")]
