@@ -1,8 +1,9 @@
 //! The command as a user meets it: output, exit codes, stable keys.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -127,6 +128,51 @@ fn wrong_input_is_told_with_its_remedy_and_code_two() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
         assert!(error.contains(wanted), "{arguments:?}: {error}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+/// The addresses of the template's example were none of those that `tercel exchange` has, and which of the
+/// keys it prints becomes which of the configuration was said nowhere.
+#[test]
+fn an_exchange_prints_a_section_that_a_server_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let arguments = ["exchange", "--venue", "binance", "--symbols", "BTCUSDT", "--market", "still"];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tercel"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(at("section.toml")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let section = std::fs::read_to_string(at("section.toml")).unwrap();
+    let text = "strategy { name = \"sample\" }\nfunction on_book() end\n";
+    std::fs::write(at("sample.luau"), text).unwrap();
+    for name in ["binance", "binance_usdm"] {
+        let section = section.replace("name = \"binance\"", &format!("name = \"{name}\""));
+        let config = format!(
+            "[run]\nmode = \"testnet\"\n[feed]\nkind = \"exchange\"\n{section}[[strategy]]\nscript = \
+             \"sample.luau\"\n"
+        );
+        std::fs::write(at("tercel.toml"), &config).unwrap();
+        let checked = tercel(&["config", "check", &at("tercel.toml"), "--json"]);
+        let value = json(&checked);
+        assert_eq!(value["ok"], Value::from(true), "{value} {config}");
+        assert_eq!(value["strategies"][0]["symbols"][0], "BTCUSDT");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let rest = ready["venues"]["binance_spot"]["rest"].as_str().unwrap();
+    let (_, address) = rest.split_once("://").unwrap();
+    assert_eq!(tercel(&["config", "init", "--out", &at("all.toml")]).status.code(), Some(0));
+    let template = std::fs::read_to_string(at("all.toml")).unwrap();
+    let n_addresses = section.lines().filter(|line| line.contains(address)).count();
+    assert_eq!(n_addresses, 3, "{section}");
+    for line in section.lines().filter(|line| line.contains(address)) {
+        let example = format!("#{}\n", line.replace(address, "127.0.0.1:9000"));
+        assert!(template.contains(&example), "{example}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod tape;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ use crate::signals::Signals;
 
 /// Run an exchange on this machine that speaks a real venue's protocol.
 ///
-/// Prints one line of JSON with its addresses once it is ready, and runs until it is told to stop
-/// (interrupt or termination). Nothing that happens on it costs anything.
+/// Prints one line of JSON with its addresses once it is ready, and on standard error the section of a
+/// server's configuration that trades on it. Runs until it is told to stop (interrupt or termination).
+/// Nothing that happens on it costs anything.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  tercel exchange --venue binance --listen 127.0.0.1:9000\n  \
     tercel exchange --venue binance --symbols BTCUSDT,ETHBTC --balances USDT=5000,BTC=0.1 --seed 7\n\n\
@@ -79,11 +80,13 @@ const POLL: Duration = Duration::from_millis(50);
 pub(crate) fn run(args: &Args) -> Outcome {
     let signals = Signals::catch()?;
     let setup = read_setup(args)?;
+    let symbols = setup.symbols.clone();
     let site = match args.venue {
         Venue::Binance => setup.binance().or_input()?,
     };
     let server = Server::start(args.listen, site)
         .map_err(|error| Failure::Machine(anyhow::anyhow!("listen on {}: {error}", args.listen)))?;
+    eprint!("{}", section(server.address(), &symbols, args));
     let authority = server.address().to_string();
     let ready = server.with_site(|site| site.addresses(&authority));
     print(&format!("{ready}\n"))?;
@@ -92,6 +95,27 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     server.stop();
     Ok(Answer::Good)
+}
+
+/// Returns what a server's configuration needs to trade at this address.
+fn section(address: SocketAddr, symbols: &[String], args: &Args) -> String {
+    // An address that stands for all of this machine's is reached at the loopback.
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let at = SocketAddr::new(host, address.port());
+    let key = match (args.key.as_str(), args.secret.as_str()) {
+        ("demo", "demo") => "TERCEL_KEY=demo and TERCEL_SECRET=demo",
+        _ => "TERCEL_KEY and TERCEL_SECRET, as given here",
+    };
+    format!(
+        "# For a server with run.mode = \"testnet\" and feed.kind = \"exchange\"; its environment needs\n\
+         # {key}. Futures: name = \"binance_usdm\".\n\
+         [exchange]\nname = \"binance\"\nenvironment = \"custom\"\nrest = \"http://{at}\"\n\
+         streams = \"ws://{at}\"\nprivate = \"ws://{at}\"\nsymbols = {symbols:?}\n"
+    )
 }
 
 fn read_setup(args: &Args) -> Outcome<Setup> {

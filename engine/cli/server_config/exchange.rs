@@ -18,7 +18,7 @@ pub(crate) struct ExchangeSection {
     pub(crate) rest: Option<String>,
     /// Base of market streams of a custom installation.
     pub(crate) streams: Option<String>,
-    /// Address of private streams or of the WebSocket API of a custom installation.
+    /// Base of private streams and of the WebSocket API of a custom installation, or the address of the latter.
     pub(crate) private: Option<String>,
     /// What is followed and may be traded.
     pub(crate) symbols: Vec<String>,
