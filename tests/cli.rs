@@ -131,6 +131,54 @@ fn wrong_input_is_told_with_its_remedy_and_code_two() {
     }
 }
 
+/// A script that does not compile, a folder instead of a file and a file instead of a folder were called
+/// failures of the machine, and the cause of most errors stood there twice.
+#[test]
+fn a_wrong_file_is_the_inputs_fault_and_its_cause_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (here, nowhere) = (folder.path().display().to_string(), at("nope"));
+    let text = "strategy { name = \"sample\" }\nfunction on_book() end\n";
+    std::fs::write(at("sample.luau"), text).unwrap();
+    std::fs::write(at("broken.luau"), "strategy { name = \"x\" }\n\nfunction on_bar(\n").unwrap();
+    std::fs::write(at("torn.tape"), b"TERCELTA").unwrap();
+    for (name, text) in [("fuel", "fuel = 0"), ("memory", "memory_mb = 0")] {
+        std::fs::write(at(&format!("{name}.toml")), format!("[script]\n{text}\n")).unwrap();
+    }
+    std::fs::create_dir_all(folder.path().join("runs/00000001")).unwrap();
+    std::fs::write(at("runs/00000001/journal.redb"), "no database").unwrap();
+    let (sample, broken, missing) = (at("sample.luau"), at("broken.luau"), at("nope.luau"));
+    let (fuel, memory, torn) = (at("fuel.toml"), at("memory.toml"), at("torn.tape"));
+    for (arguments, code, wanted) in [
+        (vec!["backtest", "--script", &missing], 2, "nope.luau: No such file"),
+        (vec!["check", &missing], 2, "nope.luau: No such file"),
+        (vec!["backtest", "--script", &broken], 2, "broken.luau:"),
+        (vec!["check", &broken], 1, "broken.luau:"),
+        (vec!["backtest", "--config", &fuel], 2, "fuel.toml:2: script.fuel = 0"),
+        (vec!["backtest", "--config", &memory], 2, "memory.toml:2: script.memory_mb = 0"),
+        (vec!["backtest", "--config", &nowhere], 2, "No such file"),
+        (vec!["backtest", "--script", &sample, "--data", &nowhere], 2, "No such file"),
+        (vec!["backtest", "--script", &sample, "--data", &here], 2, "directory"),
+        (vec!["backtest", "--script", &sample, "--data", &torn], 2, "torn.tape"),
+        (vec!["inspect", &here], 2, "directory"),
+        (vec!["import", &nowhere, "--output", &sample], 2, "No such file"),
+        (vec!["runs", "--data", &sample], 2, "sample.luau"),
+        (vec!["verify", "1", "--data", &sample], 2, "sample.luau"),
+        (vec!["prune", "--keep", "1", "--data", &sample], 2, "sample.luau"),
+        (vec!["replay", "1", "--data", &here], 2, "tercel verify 1"),
+        (vec!["export", "1", "--data", &here, "--to", "csv", "--out", &nowhere], 2, "journal.redb"),
+    ] {
+        let output = tercel(&arguments);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(wanted), "{arguments:?}: {said}");
+        let parts: Vec<_> = said.trim().split(": ").collect();
+        let is_twice = (1..parts.len()).any(|n| parts[n..].starts_with(&parts[n - 1..n]));
+        assert!(!is_twice, "{arguments:?}: {said}");
+    }
+}
+
 /// The addresses of the template's example were none of those that `tercel exchange` has, and which of the
 /// keys it prints becomes which of the configuration was said nowhere.
 #[test]

@@ -11,7 +11,7 @@ use tercel_core::{Event, Instrument, InstrumentId, InstrumentKind, Nanos};
 use tercel_sim::market::{SeededMarket, SeededMarketConfig};
 use tercel_store::{Format, OpenOptions, Reader, StoreError, TimeUnit, parse_date};
 
-use crate::exit::{Blame, Failure, Outcome};
+use crate::exit::{Blame, Failure, Outcome, is_wrong_path};
 
 use self::seeded::SeededMarkets;
 
@@ -69,9 +69,8 @@ impl DataOptions {
 
 /// A store's error is the input's fault, unless the system refused.
 pub(crate) fn blame(error: StoreError) -> Failure {
-    let is_missing = |source: &std::io::Error| source.kind() == std::io::ErrorKind::NotFound;
     match &error {
-        StoreError::Io { source, .. } if !is_missing(source) => Failure::Machine(error.into()),
+        StoreError::Io { cause, .. } if !is_wrong_path(cause) => Failure::Machine(error.into()),
         _ => Failure::Input(error.into()),
     }
 }

@@ -9,7 +9,7 @@ use tercel_store::StoreError;
 use tercel_store::journal::{JournalError, JournalReader};
 use tercel_store::runs::{ExportError, RunCatalog, RunFolder, RunsError};
 
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Failure, Outcome, is_wrong_path};
 use crate::server_config::control_socket_in;
 
 /// Where runs are kept.
@@ -63,8 +63,8 @@ pub(crate) fn blame_run<E: Into<anyhow::Error>>(run: &RunFolder) -> impl FnOnce(
             return Failure::Input(anyhow!("{error:#}; look at it with `tercel verify {number}`"));
         }
         let is_machine = journal.is_some_and(is_out_of_reach)
-            || matches!(data, Some(StoreError::Io { source, .. })
-                if source.kind() != std::io::ErrorKind::NotFound);
+            || matches!(data, Some(StoreError::Io { cause, .. })
+                if !is_wrong_path(cause));
         if is_machine { Failure::Machine(error) } else { Failure::Input(error) }
     }
 }
@@ -94,7 +94,7 @@ fn causes(error: &anyhow::Error) -> (Option<&JournalError>, Option<&StoreError>)
 /// Whose fault an error about runs is: the input's, unless the system refused.
 pub(crate) fn blame(error: RunsError) -> Failure {
     let is_machine = match &error {
-        RunsError::Io { source, .. } => source.kind() != std::io::ErrorKind::NotFound,
+        RunsError::Io { cause, .. } => !is_wrong_path(cause),
         RunsError::Journal(error) => is_out_of_reach(error),
         RunsError::Locked { .. }
         | RunsError::BadNote { .. }

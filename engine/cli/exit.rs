@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub(crate) enum Answer {
     /// Exit code 0: it worked, the answer is yes.
     Good,
-    /// Exit code 1: it worked, the answer is no (a script with errors, for one).
+    /// Exit code 1: it worked, the answer is no (`check` of a script with errors, for one).
     Negative,
 }
 
@@ -24,7 +24,8 @@ impl From<Answer> for ExitCode {
 /// Why a command could not do its work.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Exit code 2: what was given is wrong, and the message says what to change.
+    /// Exit code 2: what was given is wrong (a script to run that has errors, for one), and the message
+    /// says what to change.
     Input(anyhow::Error),
     /// Exit code 3: the machine failed (disk, permission) or the program has a fault.
     Machine(anyhow::Error),
@@ -47,6 +48,13 @@ impl fmt::Display for Failure {
         let (Self::Input(error) | Self::Machine(error)) = self;
         write!(f, "{error:#}")
     }
+}
+
+/// Whether an error of the system says that a path names nothing, or nothing of the kind that was wanted.
+pub(crate) fn is_wrong_path(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    let wrong = [ErrorKind::NotFound, ErrorKind::IsADirectory, ErrorKind::NotADirectory];
+    wrong.contains(&error.kind())
 }
 
 /// The result of a command.

@@ -62,7 +62,7 @@ impl Default for RestOptions {
 pub enum RestError {
     /// The system gives no thread or no runtime.
     #[error("start a thread for REST calls: {0}")]
-    Thread(#[from] std::io::Error),
+    Thread(std::io::Error),
     /// The options or the TLS configuration are of no use.
     #[error("set up REST calls: {0}")]
     Client(reqwest::Error),
@@ -136,8 +136,9 @@ impl Rest {
             .map_err(|error| RestError::Client(error.without_url()))?;
         let (jobs, receiver) = queue::channel(options.queue_max.max(1));
         let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        std::thread::Builder::new().name("tercel-rest".to_owned()).spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = runtime.map_err(RestError::Thread)?;
+        let thread = std::thread::Builder::new().name("tercel-rest".to_owned()).spawn(move || {
             let worker = Worker {
                 client,
                 options,
@@ -148,7 +149,8 @@ impl Rest {
                 under_way: JoinSet::new(),
             };
             runtime.block_on(worker.run(receiver));
-        })?;
+        });
+        thread.map_err(RestError::Thread)?;
         Ok(Self { jobs })
     }
 

@@ -166,8 +166,8 @@ fn fit(run: &RecordedRun, survey: &Survey) -> Option<LatencyFit> {
 /// Whose fault it is that a run is not simulated.
 fn whose(error: ResimulationError, folder: &RunFolder) -> Failure {
     match error {
-        ResimulationError::Tape(StoreError::Io { source, .. })
-            if source.kind() == ErrorKind::NotFound =>
+        ResimulationError::Tape(StoreError::Io { cause, .. })
+            if cause.kind() == ErrorKind::NotFound =>
         {
             input(format!(
                 "run {} has no tape, so there is no market to simulate: was enabled = false in \

@@ -147,7 +147,7 @@ pub(super) fn once(
             Some(ReadAhead::new(items).or_machine()?)
         }
         // None was kept, or the run was cut off before its first block.
-        Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
+        Err(StoreError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => None,
         Err(StoreError::Truncated { .. }) => None,
         Err(error) => return Err(blame_run(folder)(error)),
     };

@@ -153,7 +153,7 @@ pub enum ReexecutionError {
     },
     /// There can be no thread that reads ahead.
     #[error("a thread to read with: {0}")]
-    Thread(#[source] std::io::Error),
+    Thread(std::io::Error),
     /// There is no state to begin with.
     #[error("the run has no snapshot at its beginning: it was cut off before it began")]
     NeverBegan,

@@ -12,8 +12,7 @@ pub enum ScriptError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
-        #[source]
+        /// What the system says. Told in the message, so not as its source as well.
         cause: std::io::Error,
     },
     /// The file's ending names no script language.
@@ -33,7 +32,7 @@ pub enum ScriptError {
         limit: usize,
     },
     /// The script does not compile or its top level fails.
-    #[error("{0}")]
+    #[error(transparent)]
     Fault(#[from] StrategyFault),
     /// The script's declaration is wrong or missing.
     #[error("{file}: {message}")]

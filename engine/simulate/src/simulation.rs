@@ -30,7 +30,13 @@ pub struct Simulation {
 /// Why nothing can be simulated.
 #[derive(Debug, thiserror::Error)]
 #[error("a script of the simulation: {0}")]
-pub struct SimulationError(#[from] ScriptError);
+pub struct SimulationError(ScriptError);
+
+impl From<ScriptError> for SimulationError {
+    fn from(cause: ScriptError) -> Self {
+        Self(cause)
+    }
+}
 
 /// What came of one seed.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -171,7 +171,7 @@ impl Unwrapped {
                 | std::io::ErrorKind::Other => {
                     StoreError::Corrupt { path, offset, what: error.to_string() }
                 }
-                _ => StoreError::Io { path, source: error },
+                _ => StoreError::Io { path, cause: error },
             }
         }
     }

@@ -1,4 +1,7 @@
 //! What can go wrong with data on disk.
+//!
+//! A message has its cause in it, which is therefore no source of the error: who prints a chain of errors would
+//! print it twice.
 
 use std::path::PathBuf;
 
@@ -6,12 +9,12 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The operating system refused.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: {cause}", path = .path.display())]
     Io {
         /// Which file.
         path: PathBuf,
         /// What it said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// No format known here begins like this.
     #[error("{path}: not a format known here ({found}); known are {known}", path = .path.display())]
@@ -86,17 +89,17 @@ pub enum StoreError {
         what: String,
     },
     /// A Parquet file could not be written or read.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: {cause}", path = .path.display())]
     Parquet {
         /// Which file.
         path: PathBuf,
         /// What the library said.
-        source: parquet::errors::ParquetError,
+        cause: parquet::errors::ParquetError,
     },
 }
 
 impl StoreError {
-    pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+    pub(crate) fn io(path: &std::path::Path, cause: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), cause }
     }
 }

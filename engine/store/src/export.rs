@@ -287,7 +287,7 @@ impl TableFile {
         if self.writer.is_none() {
             self.writer = Some(self.open()?);
         }
-        let failed = |source| StoreError::Parquet { path: self.path.clone(), source };
+        let failed = |cause| StoreError::Parquet { path: self.path.clone(), cause };
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(|error| failed(error.into()))?;
         if let Some(writer) = &mut self.writer {
@@ -299,7 +299,7 @@ impl TableFile {
     }
 
     fn open(&self) -> Result<ArrowWriter<File>, StoreError> {
-        let failed = |source| StoreError::Parquet { path: self.path.clone(), source };
+        let failed = |cause| StoreError::Parquet { path: self.path.clone(), cause };
         let path = &self.temporary;
         let file = File::create(path).map_err(|error| StoreError::io(path, error))?;
         let level = ZstdLevel::try_new(3).map_err(failed)?;
@@ -312,7 +312,7 @@ impl TableFile {
     fn close(&mut self) -> Result<(), StoreError> {
         self.flush()?;
         let Some(writer) = &mut self.writer else { return Ok(()) };
-        let failed = |source| StoreError::Parquet { path: self.path.clone(), source };
+        let failed = |cause| StoreError::Parquet { path: self.path.clone(), cause };
         writer.finish().map(drop).map_err(failed)
     }
 

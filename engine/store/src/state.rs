@@ -36,10 +36,22 @@ pub enum StateError {
     },
     /// They are no encoding of a state.
     #[error("the state is malformed: {0}")]
-    Malformed(#[from] Malformed),
+    Malformed(Malformed),
     /// They encode what cannot be a state.
     #[error("the state contradicts itself: {0}")]
-    Image(#[from] ImageError),
+    Image(ImageError),
+}
+
+impl From<Malformed> for StateError {
+    fn from(cause: Malformed) -> Self {
+        Self::Malformed(cause)
+    }
+}
+
+impl From<ImageError> for StateError {
+    fn from(cause: ImageError) -> Self {
+        Self::Image(cause)
+    }
 }
 
 /// Returns the bytes of a state. Equal states give equal bytes.

@@ -6,12 +6,12 @@ use tercel_core::Seq;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The storage refused. What was being written may or may not be there: open it again.
-    #[error("{place}: {source}")]
+    #[error("{place}: {cause}")]
     Storage {
         /// Which file.
         place: String,
         /// What it said.
-        source: Box<redb::Error>,
+        cause: Box<redb::Error>,
     },
     /// The ring has no room: the disk does not keep up. Nothing of the record was taken.
     #[error("the journal's ring of {capacity} bytes is full: the disk does not keep up")]
@@ -107,8 +107,8 @@ impl JournalError {
     /// Returns whether the file is open elsewhere: by the process that writes it, most likely.
     #[must_use]
     pub fn is_in_use(&self) -> bool {
-        matches!(self, Self::Storage { source, .. }
-            if matches!(**source, redb::Error::DatabaseAlreadyOpen))
+        matches!(self, Self::Storage { cause, .. }
+            if matches!(**cause, redb::Error::DatabaseAlreadyOpen))
     }
 
     /// Returns whether the file is not what was written, rather than out of reach.
@@ -116,13 +116,13 @@ impl JournalError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } => true,
-            Self::Storage { source, .. } => match &**source {
+            Self::Storage { cause, .. } => match &**cause {
                 // A file that is too short or begins as no database does is told as an error of I/O.
                 redb::Error::Io(error) => matches!(
                     error.kind(),
                     std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
                 ),
-                source => !matches!(source, redb::Error::DatabaseAlreadyOpen),
+                cause => !matches!(cause, redb::Error::DatabaseAlreadyOpen),
             },
             _ => false,
         }

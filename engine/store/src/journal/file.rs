@@ -36,7 +36,7 @@ impl Place {
     }
 
     pub(super) fn storage<E: Into<redb::Error>>(&self) -> impl Fn(E) -> JournalError + '_ {
-        |source| JournalError::Storage { place: self.name(), source: Box::new(source.into()) }
+        |cause| JournalError::Storage { place: self.name(), cause: Box::new(cause.into()) }
     }
 
     pub(super) fn damaged(&self, index: u64, what: impl ToString) -> JournalError {

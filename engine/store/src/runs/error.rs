@@ -8,12 +8,12 @@ use crate::journal::JournalError;
 #[derive(Debug, thiserror::Error)]
 pub enum RunsError {
     /// The operating system refused.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: {cause}", path = .path.display())]
     Io {
         /// Which file or folder.
         path: PathBuf,
         /// What it said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Another process writes into the folder.
     #[error("{data}: another process writes here; stop it, or choose another data folder", data = .data.display())]
@@ -77,5 +77,5 @@ pub enum RunsError {
 
 /// Names the file or folder that an error is about.
 pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> RunsError + '_ {
-    |source| RunsError::Io { path: path.to_owned(), source }
+    |cause| RunsError::Io { path: path.to_owned(), cause }
 }

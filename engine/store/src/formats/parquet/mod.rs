@@ -52,7 +52,7 @@ impl ParquetRows {
             let what = "Parquet is read from plain files only: unpack it first".to_owned();
             return Err(StoreError::Corrupt { path, offset: 0, what });
         }
-        let failed = |source| StoreError::Parquet { path: path.clone(), source };
+        let failed = |cause| StoreError::Parquet { path: path.clone(), cause };
         let file = std::fs::File::open(&path).map_err(|error| StoreError::io(&path, error))?;
         let len = file.metadata().map_err(|error| StoreError::io(&path, error))?.len();
         let corrupt = |what| StoreError::Corrupt { path: path.clone(), offset: len, what };
@@ -163,7 +163,7 @@ impl Importer for ParquetRows {
         let batch = guarded(|| batches.next()).map_err(|what| corrupt(&self.path, what))?;
         self.batches = Some(batches);
         let Some(batch) = batch else { return Ok(false) };
-        let failed = |source| StoreError::Parquet { path: self.path.clone(), source };
+        let failed = |cause| StoreError::Parquet { path: self.path.clone(), cause };
         let batch = batch.map_err(|error| failed(error.into()))?;
         self.take(&batch, out).map_err(|what| corrupt(&self.path, what))?;
         Ok(true)
