@@ -172,8 +172,10 @@ pub(crate) enum QueueModel {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ScriptSection {
     /// Fuel of one call.
+    #[serde(deserialize_with = "some_within::<_, _, 1, 4_294_967_295>")]
     pub(crate) fuel: Option<u32>,
     /// Memory of one script in megabytes.
+    #[serde(deserialize_with = "some_within::<_, _, 1, 65_536>")]
     pub(crate) memory_mb: Option<u32>,
     /// Intents of one call.
     #[serde(deserialize_with = "some_within::<_, _, 1, 65_536>")]

@@ -38,7 +38,8 @@ use crate::commands::{
 
 /// A low-latency trading engine whose strategies are scripts.
 ///
-/// Exit codes: 0 good, 1 a negative answer, 2 wrong input or usage, 3 failure of the machine.
+/// Exit codes: 0 good, 1 a negative answer, 2 wrong input or usage, 3 failure of the machine, 130 a second
+/// interrupt, which ends a command at once.
 #[derive(Debug, Parser)]
 #[command(name = "tercel", version, max_term_width = 100)]
 struct Cli {

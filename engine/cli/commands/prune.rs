@@ -49,14 +49,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let policy = policy(args)?;
     let catalog = args.folder.catalog();
     let now = now();
-    let gone = if args.dry_run {
+    let gone = if args.dry_run || !catalog.runs().is_dir() {
         let runs = catalog.list().map_err(blame)?;
         policy.choose(&runs, now).into_iter().cloned().collect()
-    } else if catalog.runs().is_dir() {
+    } else {
         let lock = catalog.lock().map_err(blame)?;
         catalog.prune(&lock, &policy, now).map_err(blame)?
-    } else {
-        Vec::new()
     };
     let n_bytes: u64 = gone.iter().map(RunOutline::n_bytes).sum();
     if args.json {
