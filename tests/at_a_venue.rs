@@ -134,7 +134,7 @@ fn a_state_goes_on_only_where_its_orders_went() {
     assert_eq!((&status["mode"], &status["links"][0]["is_up"]), (&json!("testnet"), &json!(true)));
     server.kill();
     for (other, wanted) in [
-        (config.replace("\"testnet\"", "\"paper\""), "testnet at binance (custom)"),
+        (config.replace("\"testnet\"", "\"paper\""), "testnet at binance (custom"),
         (config.replace("custom\"", "custom\"\nname = \"binance_usdm\""), "binance_usdm"),
         (
             config.replace("symbols = [\"BTCUSDT\"]\n", "symbols = [\"ETHUSDT\"]\n"),

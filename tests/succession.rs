@@ -11,9 +11,12 @@ mod rig;
 
 use std::time::{Duration, Instant};
 
-use account::place_at;
-use exchange::Exchange;
+use account::{files_with, key_file, place_at};
+use exchange::{Exchange, KEY, SECRET};
+use rig::Place;
 use serde_json::{Value, json};
+
+const OTHER_KEY: &str = "Lm3pQ8sVu1XyBc6DeZ0FgH9tJk4NrW7a";
 
 /// Buys once in each of its lives, as soon as there is a price.
 const ONCE: &str = r#"
@@ -98,4 +101,67 @@ fn a_new_folder_loses_no_order_to_news_of_an_old_ones() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(server.stop("-TERM"), Some(0));
+}
+
+/// Writes into the configuration that a server was started with.
+fn reconfigure(place: &Place, change: impl Fn(&str) -> String) {
+    let path = place.path("tercel.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, change(&config)).unwrap();
+}
+
+/// Checks that a start is refused, and returns why.
+fn refused(place: &Place, args: &[&str]) -> String {
+    let refused = place.tercel(&[&["run"], args].concat());
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    assert!(text.contains("--fresh") && text.contains("another [run] data folder"), "{text}");
+    text
+}
+
+/// Starts with further arguments, and stops again once the account was compared.
+fn lives(place: &Place, args: &[&str]) -> Value {
+    let mut server = place.spawn_with(args, &[]);
+    let status = server.wait_until(|status| told(status, "compared with the venue"));
+    assert_eq!(server.stop("-TERM"), Some(0));
+    status
+}
+
+/// Only mode, venue and environment had to be as they were: with another address or another key in the same
+/// folder the server went on with what one account held on another one, which had never bought it. A flatten
+/// there really sold it.
+#[test]
+fn what_an_account_holds_is_not_carried_to_another() {
+    let start = || Exchange::start_with("BTCUSDT", &["--client", &format!("{OTHER_KEY}:{SECRET}")]);
+    let (exchange, other) = (start(), start());
+    let place = place_at(&exchange, ONCE, 2);
+    let mut server = place.start();
+    server.wait_until(|status| status["positions"][0]["quantity"] == "0.01000");
+    assert_eq!(server.stop("-TERM"), Some(0));
+
+    // The same key elsewhere.
+    reconfigure(&place, |config| config.replace(&exchange.address, &other.address));
+    let text = refused(&place, &[]);
+    assert!(text.contains(&exchange.address) && text.contains(&other.address), "{text}");
+    reconfigure(&place, |config| config.replace(&other.address, &exchange.address));
+
+    // Another account's key, and then a new one of the same account.
+    reconfigure(&place, |config| config.replace("venue.key", "other.key"));
+    key_file(&place, "other.key", OTHER_KEY, SECRET);
+    let text = refused(&place, &[]);
+    assert!(text.contains("\"main\"") && text.contains("--new-key"), "{text}");
+    assert!(!text.contains(OTHER_KEY) && !text.contains(KEY), "{text}");
+    std::fs::write(place.script(), "strategy { name = \"trader\" }\nfunction on_book() end\n").unwrap();
+    let status = lives(&place, &["--new-key"]);
+    assert!(told(&status, "account main has another key, as --new-key says"), "{status:#}");
+    assert_eq!(status["positions"][0]["quantity"], "0.01000");
+    lives(&place, &[]);
+    // Which is the one that counts from then on.
+    reconfigure(&place, |config| config.replace("other.key", "venue.key"));
+    refused(&place, &[]);
+    assert_eq!(lives(&place, &["--fresh"])["positions"], json!([]));
+    lives(&place, &[]);
+    for key in [KEY, OTHER_KEY, SECRET] {
+        assert_eq!(files_with(&place.path(""), key), Vec::<String>::new(), "a key leaked");
+    }
 }

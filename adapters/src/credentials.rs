@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::client_id::ClientIds;
@@ -23,6 +24,18 @@ impl Credentials {
     #[must_use]
     pub fn new(key: impl Into<String>, secret: impl Into<String>) -> Self {
         Self { key: key.into().into(), secret: secret.into().into(), passphrase: None }
+    }
+
+    /// Returns a digest of the key's name, whatever its secret, by which it is known again among those of
+    /// one domain: of another domain's digests, and of the key, it says nothing.
+    #[must_use]
+    pub fn digest(&self, domain: u32) -> u64 {
+        let mut context = Context::new(&SHA256);
+        context.update(b"tercel: the key of an account\0");
+        context.update(&domain.to_be_bytes());
+        context.update(self.key.expose_secret().as_bytes());
+        let digest = context.finish();
+        digest.as_ref().iter().take(8).fold(0, |all, byte| (all << 8) | u64::from(*byte))
     }
 
     /// Returns whether both are of one key, whatever their secrets.
@@ -76,4 +89,17 @@ pub enum OrderEntry {
     Fastest,
     /// Over REST.
     Rest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_tells_keys_and_domains_apart_and_not_secrets() {
+        let digest = |key, secret, domain| Credentials::new(key, secret).digest(domain);
+        assert_eq!(digest("a", "b", 1), digest("a", "c", 1));
+        assert_ne!(digest("a", "b", 1), digest("A", "b", 1));
+        assert_ne!(digest("a", "b", 1), digest("a", "b", 2));
+    }
 }

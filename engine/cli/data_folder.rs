@@ -100,6 +100,7 @@ pub(crate) fn blame(error: RunsError) -> Failure {
         | RunsError::BadNote { .. }
         | RunsError::BadInstallation { .. }
         | RunsError::BadGroup { .. }
+        | RunsError::BadKeys { .. }
         | RunsError::NumbersExhausted { .. }
         | RunsError::NoRun { .. } => false,
     };

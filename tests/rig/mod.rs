@@ -100,8 +100,14 @@ impl Place {
 
     /// Starts the server with these variables, and waits for nothing.
     pub(crate) fn spawn(&self, variables: &[(&str, &str)]) -> Server<'_> {
+        self.spawn_with(&[], variables)
+    }
+
+    /// Starts the server with further arguments and these variables, and waits for nothing.
+    pub(crate) fn spawn_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Server<'_> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tercel"))
             .args(["run", "--config", "tercel.toml"])
+            .args(args)
             .current_dir(self.folder.path())
             .envs(variables.iter().copied())
             .stdout(Stdio::null())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use crate::exit::{Outcome, input};
-use crate::server;
+use crate::server::{self, Before};
 use crate::server_config::ServerFile;
 use crate::server_config::sections::Mode;
 
@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Forget what earlier runs left: begin with the account as configured.
     #[arg(long)]
     fresh: bool,
+    /// Go on although an account's key is another than the last run's: a new key of the same account.
+    #[arg(long, conflicts_with = "fresh")]
+    new_key: bool,
     /// Trade for real money: needed with mode = "live", refused with any other.
     #[arg(long)]
     live: bool,
@@ -33,6 +36,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let file = ServerFile::read(&args.config)?;
+    let before = match (args.fresh, args.new_key) {
+        (true, _) => Before::Forgotten,
+        (false, false) => Before::TakenOver,
+        (false, true) => Before::TakenOverWithNewKeys,
+    };
     match (file.config.run.mode, args.live) {
         (Mode::Live, false) => Err(input(format!(
             "{} trades for real money (run.mode = \"live\"); give --live as well if that is meant",
@@ -43,6 +51,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
              --live out",
             args.config.display()
         ))),
-        _ => server::run(&file, args.fresh),
+        _ => server::run(&file, before),
     }
 }

@@ -1,11 +1,14 @@
 //! Where a run's orders go: what a state must not be carried over.
 //!
 //! What a paper account holds exists nowhere else. Taken over by a run at a venue it would be sold there
-//! for real; and orders that work at a venue are not over because the next run is on paper.
+//! for real; and orders that work at a venue are not over because the next run is on paper. Nor does one account
+//! at a venue hold what another one does: an address or a key that has changed may be another account's.
 
 use serde::Deserialize;
 use tercel_runtime::Recovered;
+use tercel_store::runs::AccountKey;
 
+use super::live::Keys;
 use crate::exit::{Outcome, input};
 use crate::server_config::ServerFile;
 use crate::server_config::exchange::{EnvironmentName, VenueName};
@@ -31,6 +34,8 @@ struct RecordedRun {
 struct RecordedExchange {
     name: VenueName,
     environment: EnvironmentName,
+    rest: Option<String>,
+    private: Option<String>,
 }
 
 /// Refuses a state whose orders went elsewhere.
@@ -43,8 +48,13 @@ pub(super) fn check(recovered: &Recovered, file: &ServerFile) -> Outcome<()> {
         ))
     })?;
     let own = &file.config;
-    let then = text(then.run.mode, then.exchange.name, then.exchange.environment);
-    let now = text(own.run.mode, own.exchange.name, own.exchange.environment);
+    let now = RecordedExchange {
+        name: own.exchange.name,
+        environment: own.exchange.environment,
+        rest: own.exchange.rest.clone(),
+        private: own.exchange.private.clone(),
+    };
+    let (then, now) = (text(then.run.mode, &then.exchange), text(own.run.mode, &now));
     if then == now {
         return Ok(());
     }
@@ -54,11 +64,36 @@ pub(super) fn check(recovered: &Recovered, file: &ServerFile) -> Outcome<()> {
     )))
 }
 
-fn text(mode: Mode, venue: VenueName, environment: EnvironmentName) -> String {
+fn text(mode: Mode, exchange: &RecordedExchange) -> String {
+    let (venue, environment) = (exchange.name.as_str(), exchange.environment.as_str());
+    // Where a market is followed says nothing of the account.
+    let addresses = [("rest", &exchange.rest), ("private", &exchange.private)];
+    let address = |(name, own): (&str, &Option<String>)| {
+        own.as_ref().map(|own| format!(", {name} {}", own.trim_end_matches('/')))
+    };
     match mode {
         Mode::Paper => "on paper".to_owned(),
         Mode::Testnet | Mode::Live => {
-            format!("{} at {} ({})", mode.as_str(), venue.as_str(), environment.as_str())
+            let addresses: String = addresses.into_iter().filter_map(address).collect();
+            format!("{} at {venue} ({environment}{addresses})", mode.as_str())
         }
     }
+}
+
+/// Returns by which keys the accounts are traded, as digests that mean something in this data folder alone.
+pub(super) fn account_keys(file: &ServerFile, keys: &Keys, installation: u32) -> Vec<AccountKey> {
+    let accounts = file.config.all_accounts();
+    let noted = keys.iter().map(|(id, key)| AccountKey {
+        account: accounts[id.index()].name.clone(),
+        digest: key.digest(installation),
+    });
+    noted.collect()
+}
+
+/// Returns the accounts that had other keys then than now.
+pub(super) fn with_other_keys(then: &[AccountKey], now: &[AccountKey]) -> Vec<String> {
+    let is_other = |now: &&AccountKey| {
+        then.iter().any(|then| then.account == now.account && then.digest != now.digest)
+    };
+    now.iter().filter(is_other).map(|own| own.account.clone()).collect()
 }

@@ -106,8 +106,19 @@ impl Server {
     }
 }
 
+/// What becomes of what earlier runs left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Before {
+    /// The run begins as if there was none.
+    Forgotten,
+    /// It goes on from there, if the accounts have the keys that they had.
+    TakenOver,
+    /// It goes on from there, whatever their keys.
+    TakenOverWithNewKeys,
+}
+
 /// Runs until the feed ends or somebody asks to stop.
-pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
+pub(crate) fn run(file: &ServerFile, before: Before) -> Outcome {
     let log = logging::start(&file.config.log)?;
     tercel_crash::arm_from_environment().or_input()?;
     let mut supervisor = Supervisor::new();
@@ -121,14 +132,25 @@ pub(crate) fn run(file: &ServerFile, fresh: bool) -> Outcome {
     let lock = catalog.lock().or_input()?;
     supervisor.starting("recovering", Duration::from_secs(120));
     let begun = Instant::now();
-    let before = if fresh { None } else { predecessors::predecessors(&catalog, true)? };
+    let installation = catalog.install(&lock).map_err(blame)?;
+    let account_keys = destination::account_keys(file, &keys, installation);
+    let has_new_keys = before == Before::TakenOverWithNewKeys;
+    let before = match before {
+        Before::Forgotten => None,
+        Before::TakenOver | Before::TakenOverWithNewKeys => {
+            predecessors::predecessors(&catalog, true)?
+        }
+    };
+    let mut story = Vec::new();
     if let Some(before) = &before {
         before.check(&shards, file)?;
+        story.extend(before.check_keys(&account_keys, has_new_keys)?);
     }
     let n_runs = u32::try_from(shards.len()).or_machine()?;
     let folders = catalog.next_group(&lock, n_runs, file.config.run.deal.as_str()).or_machine()?;
-    let installation = catalog.installation().map_err(blame)?;
-    let mut story = Vec::new();
+    for folder in folders.iter().filter(|_| !account_keys.is_empty()) {
+        folder.note_keys(&account_keys).or_machine()?;
+    }
     if before.is_none() {
         story.push("nothing came before: money is as configured".to_owned());
     }

@@ -3,11 +3,11 @@
 use tercel_core::{AccountId, Instrument, Seq, StrategyId};
 use tercel_runtime::{RecoverError, Recovered, Shard, recover};
 use tercel_store::journal::{Journal, JournalError, JournalOptions, JournalReader};
-use tercel_store::runs::{RunCatalog, RunFolder, RunGroup};
+use tercel_store::runs::{AccountKey, RunCatalog, RunFolder, RunGroup};
 
 use super::scripts::abandoned;
 use super::{destination, named};
-use crate::data_folder::blame_run;
+use crate::data_folder::{blame, blame_run};
 use crate::exit::{Blame, Failure, Outcome, input};
 use crate::server_config::ServerFile;
 
@@ -17,12 +17,14 @@ pub(crate) struct Predecessors {
     group: RunGroup,
     /// What each of them left, by the engines' indexes.
     pub(crate) runs: Vec<Recovered>,
+    /// The keys that their accounts had, as far as they noted them.
+    keys: Vec<AccountKey>,
 }
 
 impl Predecessors {
     /// Refuses what other engines, or engines of other shape, have left.
     pub(super) fn check(&self, shards: &[Shard], file: &ServerFile) -> Outcome<()> {
-        let Self { group, runs } = self;
+        let Self { group, runs, .. } = self;
         runs.iter().try_for_each(|recovered| destination::check(recovered, file))?;
         let deal = file.config.run.deal;
         let is_deal_equal = group.n == 1 || group.deal == deal.as_str();
@@ -40,6 +42,25 @@ impl Predecessors {
             )));
         }
         runs.iter().zip(shards).try_for_each(|(recovered, shard)| check_shape(recovered, shard))
+    }
+
+    /// Refuses accounts with other keys than they had, unless that is meant; returns which those are.
+    pub(super) fn check_keys(
+        &self,
+        now: &[AccountKey],
+        has_new_keys: bool,
+    ) -> Outcome<Vec<String>> {
+        let others = destination::with_other_keys(&self.keys, now);
+        if let (Some(name), false) = (others.first(), has_new_keys) {
+            return Err(input(format!(
+                "{} traded the account \"{name}\" with another key: what it holds and what it ordered may \
+                 be another account's; restore the key, give --new-key if it is a new one of the same \
+                 account, take another [run] data folder, or begin anew with --fresh",
+                self.named()
+            )));
+        }
+        let line = |name| format!("account {name} has another key, as --new-key says: taken over");
+        Ok(others.into_iter().map(line).collect())
     }
 
     fn named(&self) -> String {
@@ -70,8 +91,10 @@ pub(crate) fn predecessors(catalog: &RunCatalog, seal: bool) -> Outcome<Option<P
             for left in left.iter().filter(|left| seal && !left.is_sealed) {
                 seal_cut(&left.folder, &left.recovered)?;
             }
+            // Each of them notes those of all.
+            let keys = folders.first().map_or(Ok(Vec::new()), RunFolder::keys).map_err(blame)?;
             let runs = left.into_iter().map(|left| left.recovered).collect();
-            return Ok(Some(Predecessors { group, runs }));
+            return Ok(Some(Predecessors { group, runs, keys }));
         }
         if let Some(acted) = left.iter().find(|left| left.recovered.last_seq > Seq(0)) {
             return Err(input(format!(

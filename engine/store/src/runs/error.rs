@@ -56,6 +56,16 @@ pub enum RunsError {
         /// What it says.
         text: String,
     },
+    /// The note of the keys of a run's accounts is damaged.
+    #[error(
+        "{path}: it does not say which keys the accounts had; delete it once you know that the keys are \
+         still the same accounts'",
+        path = .path.display()
+    )]
+    BadKeys {
+        /// Which file.
+        path: PathBuf,
+    },
     /// All numbers that order ids have room for were used.
     #[error("{data}: all 16,777,215 run numbers are used; choose another data folder and account", data = .data.display())]
     NumbersExhausted {

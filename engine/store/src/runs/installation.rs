@@ -34,17 +34,27 @@ impl RunCatalog {
     }
 
     /// Draws the folder's number, unless it has one or has had runs without: their orders may work at a venue
-    /// still, and are known by their names. It is there whole or not at all, and durable.
-    pub(super) fn install(&self, lock: &DataLock) -> Result<(), RunsError> {
+    /// still, and are known by their names. Returns the number when it is durable; it is there whole or not at
+    /// all. The first run of a folder draws it, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::installation`], and if the folder cannot be written.
+    ///
+    /// # Panics
+    ///
+    /// If the lock is of another data folder.
+    pub fn install(&self, lock: &DataLock) -> Result<u32, RunsError> {
         self.check(lock);
         let (note, temporary) = (self.data.join(NOTE), self.data.join("installation.tmp"));
         if note.exists() || self.last_number()? > 0 || !self.folders()?.is_empty() {
-            return Ok(());
+            return self.installation();
         }
         let mut file = File::create(&temporary).map_err(io(&temporary))?;
         writeln!(file, "{}", drawn()).and_then(|()| file.sync_all()).map_err(io(&temporary))?;
         fs::rename(&temporary, &note).map_err(io(&note))?;
-        sync(&self.data)
+        sync(&self.data)?;
+        self.installation()
     }
 }
 

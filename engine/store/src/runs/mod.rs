@@ -7,6 +7,7 @@
 //! <data>/runs/00000012/journal.redb
 //! <data>/runs/00000012/tape/00000001.tape ...
 //! <data>/runs/00000012/group    which runs belong to it, where there are several
+//! <data>/runs/00000012/keys     which keys its accounts had at a venue, as digests
 //! ```
 //!
 //! A run's number is the upper part of its orders' ids at the venue, so none is ever given out twice,
@@ -18,6 +19,7 @@ mod error;
 mod export;
 mod group;
 mod installation;
+mod keys;
 mod outline;
 mod prune;
 mod verify;
@@ -31,6 +33,7 @@ use tercel_crash::{Point, point};
 pub use error::RunsError;
 pub use export::{ExportError, ExportFormat, ExportedTable};
 pub use group::RunGroup;
+pub use keys::AccountKey;
 pub use outline::{RunOutline, RunState};
 pub use prune::PrunePolicy;
 pub use verify::{Fault, Verification};
