@@ -75,6 +75,11 @@ fn the_hops_of_an_order_are_told() {
 fn killed_again_and_again_it_agrees_with_the_venue() {
     let exchange = Exchange::start("BTCUSDT");
     let place = place_at(&exchange, SCRIPT, 2);
+    // It is to trade on, whatever the last orders before a kill have come to.
+    let path = place.path("tercel.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("[exchange]\n", "[exchange]\non_lost_order = \"tell\"\n"))
+        .unwrap();
     for n in 0..6_u64 {
         let before = exchange.n_fills();
         let server = place.start();

@@ -15,6 +15,8 @@ use account::{files_with, key_file, place_at};
 use exchange::{Exchange, KEY, SECRET};
 use rig::Place;
 use serde_json::{Value, json};
+use tercel_core::OrderRequest;
+use tercel_store::journal::{Record, RecordedEffect};
 
 const OTHER_KEY: &str = "Lm3pQ8sVu1XyBc6DeZ0FgH9tJk4NrW7a";
 
@@ -39,6 +41,14 @@ function on_timer(name)
     is_done = true
     buy(0.01, best - 3000)
     buy(0.02, best - 2000)
+end
+"#;
+
+/// Buys on every beat.
+const ALWAYS: &str = r#"
+strategy { name = "trader", timers = { beat = 50 } }
+function on_timer(name)
+    if bid() then market_buy(0.01) end
 end
 "#;
 
@@ -151,7 +161,8 @@ fn what_an_account_holds_is_not_carried_to_another() {
     let text = refused(&place, &[]);
     assert!(text.contains("\"main\"") && text.contains("--new-key"), "{text}");
     assert!(!text.contains(OTHER_KEY) && !text.contains(KEY), "{text}");
-    std::fs::write(place.script(), "strategy { name = \"trader\" }\nfunction on_book() end\n").unwrap();
+    std::fs::write(place.script(), "strategy { name = \"trader\" }\nfunction on_book() end\n")
+        .unwrap();
     let status = lives(&place, &["--new-key"]);
     assert!(told(&status, "account main has another key, as --new-key says"), "{status:#}");
     assert_eq!(status["positions"][0]["quantity"], "0.01000");
@@ -164,4 +175,62 @@ fn what_an_account_holds_is_not_carried_to_another() {
     for key in [KEY, OTHER_KEY, SECRET] {
         assert_eq!(files_with(&place.path(""), key), Vec::<String>::new(), "a key leaked");
     }
+}
+
+/// A server that was killed between sending an order and recording it never asked for that order, though it said
+/// that it would. The next start took over what the account held by then, its strategy knew of no order and no
+/// fill, and bought again.
+#[test]
+fn an_order_that_is_on_no_record_halts_the_next_start() {
+    if !tercel_crash::ENABLED {
+        println!("skipped: this build has no crash points");
+        return;
+    }
+    let exchange = Exchange::start("BTCUSDT");
+    let n_orders = || exchange.books()["orders"].as_array().map_or(0, Vec::len);
+    let unrecorded = |place: &Place| {
+        let told = place.json(&["recover", "--json"])["lines"].to_string();
+        assert!(told.contains("may have been sent and are on no record"), "{told}");
+        n_recorded(place)
+    };
+    // Whether the order leaves before its record is written is chance.
+    for count in 12.. {
+        assert!(count < 32, "no order was lost");
+        let place = place_at(&exchange, ALWAYS, 2);
+        let before = n_orders();
+        let server = place.spawn(&[("TERCEL_CRASH_AT", &format!("commit.begin:{count}"))]);
+        server.wait("it dies at a commit");
+        let sent = n_orders();
+        if sent - before == unrecorded(&place) {
+            continue;
+        }
+        let mut server = place.start();
+        let status = server.wait_until(|status| told(status, "compared with the venue"));
+        let notices = status["notices"].as_array().unwrap();
+        let lost = |own: &&Value| own["text"].as_str().unwrap().contains("is on no record");
+        let alarm = notices.iter().find(lost).unwrap_or_else(|| panic!("{status:#}"));
+        assert_eq!(alarm["level"], "error");
+        let text = alarm["text"].as_str().unwrap();
+        assert!(text.contains("buy 0.01 at the market, of it 0.01 filled"), "{text}");
+        let status = server.wait_until(|status| status["strategies"][0]["is_running"] == true);
+        assert_eq!((&status["state"], n_orders()), (&json!("halted"), sent), "{status:#}");
+        assert!(place.tercel(&["ctl", "resume"]).status.success());
+        server.wait_until(|_| n_orders() > sent + 2);
+        assert_eq!(server.stop("-TERM"), Some(0));
+        let replayed = place.json(&["replay", "latest", "--json"]);
+        assert_eq!(replayed["identical"], true, "{replayed:#}");
+        return;
+    }
+}
+
+/// How many orders the last run's journal has.
+fn n_recorded(place: &Place) -> usize {
+    let is_new =
+        |effect: &RecordedEffect| matches!(effect, RecordedEffect::Send(OrderRequest::New { .. }));
+    let journal = rig::journal(place.runs().last().unwrap());
+    let n_of = |record: Record| match record {
+        Record::Entry(entry) => entry.effects.iter().filter(|effect| is_new(effect)).count(),
+        _ => 0,
+    };
+    journal.records().unwrap().map(|record| n_of(record.unwrap().1)).sum()
 }

@@ -59,7 +59,8 @@ fn place_of(exchange: &Exchange, engines: usize) -> Place {
     let (head, _) = config.split_once("[[strategy]]").unwrap();
     let mut config = head
         .replace("[run]\n", &format!("[run]\nengines = {engines}\n"))
-        .replace("credentials_file = \"venue.key\"\n", "");
+        // They are to trade on, whatever the last orders before a kill have come to.
+        .replace("credentials_file = \"venue.key\"\n", "on_lost_order = \"tell\"\n");
     for (n, (name, key, secret)) in ACCOUNTS.iter().enumerate() {
         config += &format!(
             "[[accounts]]\nname = \"{name}\"\ncredentials_file = \"{name}.key\"\n[[strategy]]\n\

@@ -41,8 +41,8 @@ pub use clock::ClockOffset;
 pub use credentials::{AccountSetup, Credentials, KeyError, OrderEntry};
 pub use error::{ErrorKind, Reaction, VenueError};
 pub use gateway::{
-    DifferencePolicy, ForeignPolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut,
-    OrphanPolicy, ReplaceStyle,
+    CutOff, DifferencePolicy, ForeignPolicy, Gateway, GatewayNotice, GatewayOptions, GatewayOut,
+    LostPolicy, OrphanPolicy, ReplaceStyle,
 };
 pub use grid::Grid;
 pub use limits::{Limit, LimitKind, LimitScope, Usage};

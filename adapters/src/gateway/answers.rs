@@ -98,6 +98,9 @@ impl Gateway {
             Purpose::Holdings | Purpose::Positions => {
                 self.books_answered(request, outcome, now, out);
             }
+            Purpose::Lost(instrument) => {
+                self.lost_answered((request, instrument), outcome, now, out);
+            }
         }
     }
 

@@ -16,6 +16,7 @@
 mod answers;
 mod foreign;
 mod ledger;
+mod lost;
 mod names;
 mod news;
 mod notice;
@@ -39,9 +40,11 @@ use tercel_core::{
 
 use self::foreign::Foreign;
 use self::ledger::Ledger;
+pub use self::lost::CutOff;
+use self::lost::Lost;
 pub use self::notice::GatewayNotice;
 pub use self::options::{
-    DifferencePolicy, ForeignPolicy, GatewayOptions, OrphanPolicy, ReplaceStyle,
+    DifferencePolicy, ForeignPolicy, GatewayOptions, LostPolicy, OrphanPolicy, ReplaceStyle,
 };
 use self::order::Tracked;
 use self::reconcile::Reconciliation;
@@ -77,6 +80,7 @@ pub struct Gateway {
     trades: Trades,
     strangers: Strangers,
     foreign: Foreign,
+    lost: Lost,
     ledger: Ledger,
     fill_queries: BTreeMap<InstrumentId, FillQuery>,
     reconciliation: Reconciliation,
@@ -111,6 +115,7 @@ enum Purpose {
     OpenOrders,
     Holdings,
     Positions,
+    Lost(InstrumentId),
 }
 
 /// Executions of an instrument that are asked for.
@@ -171,6 +176,7 @@ impl Gateway {
             trades: Trades::default(),
             strangers: Strangers::default(),
             foreign: Foreign::new(options.foreign, account, &listing, state),
+            lost: Lost::default(),
             fill_queries: BTreeMap::new(),
             reconciliation: Reconciliation::default(),
             is_online: false,

@@ -15,6 +15,7 @@ impl Gateway {
         let Some(key) = news.key else { return self.foreign_heard(news, now) };
         let Some(own) = self.orders.get_mut(&key.id) else {
             if !self.ended.ids.contains_key(&key.id) {
+                self.lost_heard(news, out);
                 self.orphan(news, now, out);
             }
             return;

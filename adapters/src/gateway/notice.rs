@@ -1,10 +1,10 @@
 //! What a gateway has to tell people.
 
 use rust_decimal::Decimal;
-use tercel_core::{AssetId, ClientOrderId, InstrumentId, Quantity, StrategyId};
+use tercel_core::{AssetId, ClientOrderId, InstrumentId, Price, Quantity, Side, StrategyId};
 
 use crate::error::VenueError;
-use crate::protocol::VenueText;
+use crate::protocol::{OrderStatus, VenueText};
 use crate::venue::Purpose;
 
 /// Something that people should know of.
@@ -52,6 +52,25 @@ pub enum GatewayNotice {
         instrument: InstrumentId,
         /// Whether it is being withdrawn.
         canceling: bool,
+    },
+    /// An order that a run which was cut off had sent, and has no record of.
+    Lost {
+        /// The order.
+        order: ClientOrderId,
+        /// Its instrument.
+        instrument: InstrumentId,
+        /// Buy or sell.
+        side: Side,
+        /// Total quantity.
+        qty: Quantity,
+        /// Of it filled.
+        filled: Quantity,
+        /// Its limit, if it has one.
+        price: Option<Price>,
+        /// Where it stands.
+        status: OrderStatus,
+        /// Whether the engine is halted for it.
+        halts: bool,
     },
     /// An order that is not ours bears the name of one of ours: what is said of it is not listened to.
     NameTaken {

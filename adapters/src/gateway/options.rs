@@ -28,6 +28,8 @@ pub struct GatewayOptions {
     pub orphan: OrphanPolicy,
     /// What is done about working orders of other origin.
     pub foreign: ForeignPolicy,
+    /// What is done about an order that a run which was cut off had sent and has no record of.
+    pub lost: LostPolicy,
     /// Whether the venue has positions to be asked for (derivatives).
     pub has_positions: bool,
 }
@@ -46,6 +48,7 @@ impl Default for GatewayOptions {
             difference: DifferencePolicy::Adopt,
             orphan: OrphanPolicy::Cancel,
             foreign: ForeignPolicy::Leave,
+            lost: LostPolicy::Halt,
             has_positions: false,
         }
     }
@@ -82,6 +85,16 @@ pub enum OrphanPolicy {
     Cancel,
     /// It is left alone.
     Leave,
+}
+
+/// What is done about an order that a run which was cut off had sent and has no record of. Its executions are in
+/// what the account holds, and no strategy knows of them. That it works still is the orphans' business.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum LostPolicy {
+    /// The engine is halted, until somebody resumes it.
+    Halt,
+    /// It is told, and nothing else is done.
+    Tell,
 }
 
 /// What is done about working orders that somebody else has placed on the account.

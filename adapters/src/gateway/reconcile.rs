@@ -38,6 +38,8 @@ struct Comparison {
     orders: Part<()>,
     holdings: Part<Vec<Holding>>,
     positions: Part<Vec<PositionNews>>,
+    /// Requests for the histories that were not read before.
+    histories: BTreeSet<RequestId>,
     /// Instruments whose executions are still asked for, with the request that does.
     fills_of: Option<BTreeMap<InstrumentId, RequestId>>,
 }
@@ -109,6 +111,7 @@ impl Comparison {
         self.orders.is_asked_by(request)
             || self.holdings.is_asked_by(request)
             || self.positions.is_asked_by(request)
+            || self.histories.contains(&request)
             || fills_of.any(|own| *own == request)
     }
 }
@@ -142,7 +145,9 @@ impl Gateway {
             Part::Here(Vec::new())
         };
         let (n_fills, n_orders, fills_of) = (self.ledger.n_fills, 0, None);
-        let state = Comparison { n_fills, n_orders, orders, holdings, positions, fills_of };
+        let histories = self.ask_lost(now, out);
+        let state =
+            Comparison { n_fills, n_orders, orders, holdings, positions, histories, fills_of };
         self.reconciliation.state = Some(state);
     }
 
@@ -288,10 +293,12 @@ impl Gateway {
     }
 
     /// Asks for executions once orders, holdings and positions have come.
-    fn next_stage(&mut self, now: Nanos, out: &mut GatewayOut) {
+    pub(super) fn next_stage(&mut self, now: Nanos, out: &mut GatewayOut) {
         let Some(state) = &mut self.reconciliation.state else { return };
-        let has_all =
-            state.orders.is_here() && state.holdings.is_here() && state.positions.is_here();
+        let has_all = state.orders.is_here()
+            && state.holdings.is_here()
+            && state.positions.is_here()
+            && self.lost.is_read();
         if !has_all || state.fills_of.is_some() {
             return;
         }

@@ -8,6 +8,7 @@
 mod adoption;
 mod comparing;
 mod forms;
+mod lost;
 mod namesakes;
 mod neighbours;
 mod script;

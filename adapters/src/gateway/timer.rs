@@ -96,7 +96,7 @@ impl Gateway {
                 }
                 self.reconciliation.failed(request, now, &self.options);
             }
-            Purpose::OpenOrders | Purpose::Holdings | Purpose::Positions => {
+            Purpose::OpenOrders | Purpose::Holdings | Purpose::Positions | Purpose::Lost(_) => {
                 self.reconciliation.failed(request, now, &self.options);
             }
             Purpose::History(id, _) => {

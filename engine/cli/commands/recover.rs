@@ -2,14 +2,15 @@
 
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
-use tercel_core::Nanos;
+use tercel_adapters::CutOff;
+use tercel_core::{ClientOrderId, Nanos};
 use tercel_runtime::Recovered;
 
 use super::{print, print_json};
 use crate::data_folder::{DataFolder, blame};
 use crate::exit::{Answer, Outcome};
 use crate::server::begin;
-use crate::server::predecessors::predecessors;
+use crate::server::predecessors::{predecessors, unrecorded};
 
 /// Show what the next start of the server would begin with, and what it would settle with the venue.
 ///
@@ -67,15 +68,14 @@ struct Told {
 fn tell(recovered: Recovered) -> Told {
     let mut lines = begin::recovered_story(&recovered);
     let (run, last_seq, reason) = (recovered.run, recovered.last_seq, recovered.reason.clone());
-    let (n_repeated, lease) = (recovered.n_repeated, recovered.lease.clone());
+    let (n_repeated, unrecorded) = (recovered.n_repeated, unrecorded(&recovered));
     let state = recovered.recovery.finish(recovered.last_now.max(Nanos(0)));
     lines.extend(begin::describe(&state));
-    if let Some(lease) = lease {
+    if let Some(CutOff { numbers, .. }) = unrecorded {
         lines.push(format!(
-            "a venue would be asked for orders of run {run} with numbers {} to {} that the journal \
-             does not have",
-            lease.start,
-            lease.end.saturating_sub(1)
+            "orders from {} on may have been sent and are on no record: a start asks the venue for them \
+             before strategies begin, and halts if there are any, unless on_lost_order = \"tell\"",
+            ClientOrderId::new(run, numbers.start)
         ));
     }
     let orders: Vec<_> = state.orders.all_working().map(|order| order.id.to_string()).collect();

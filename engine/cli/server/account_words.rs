@@ -1,7 +1,7 @@
 //! What people are told of an account at a venue.
 
 use tercel_adapters::{GatewayNotice, Purpose, VenueError};
-use tercel_core::{AccountId, AssetId, InstrumentId};
+use tercel_core::{AccountId, AssetId, Instrument, InstrumentId, Quantity, Side};
 
 use super::engine::Body;
 use super::links::{Links, Standing};
@@ -14,7 +14,7 @@ pub(super) fn teller(
 ) -> impl FnMut(AccountId, GatewayNotice) + Send + 'static {
     let links = links.clone();
     let notices = body.notices.clone();
-    let symbols: Vec<_> = body.instruments.iter().map(|own| own.spec.symbol.clone()).collect();
+    let instruments = body.instruments.clone();
     let assets = body.assets.clone();
     let accounts = &body.beginning.state.accounts;
     let names: Vec<_> = match accounts.len() {
@@ -23,7 +23,7 @@ pub(super) fn teller(
     };
     move |account, notice| {
         links.change_account(account, |own| follow(own, &notice));
-        let (level, text) = text_of(&notice, &symbols, &assets);
+        let (level, text) = text_of(&notice, &instruments, &assets);
         let compared = match &notice {
             GatewayNotice::Reconciled { n_orders, .. } => Some(*n_orders),
             _ => None,
@@ -60,6 +60,7 @@ const fn is_difference(notice: &GatewayNotice) -> bool {
         | GatewayNotice::ForeignFill { .. }
         | GatewayNotice::HoldingDiffers { .. }
         | GatewayNotice::PositionDiffers { .. }
+        | GatewayNotice::Lost { .. }
         | GatewayNotice::NameTaken { .. }
         | GatewayNotice::Orphan { .. }
         | GatewayNotice::Vanished { .. } => true,
@@ -79,10 +80,11 @@ const fn is_difference(notice: &GatewayNotice) -> bool {
 
 fn text_of(
     notice: &GatewayNotice,
-    symbols: &[String],
+    instruments: &[Instrument],
     assets: &[String],
 ) -> (&'static str, String) {
-    let symbol = |id: InstrumentId| symbols.get(id.index()).map_or("?", String::as_str);
+    let known = |id: InstrumentId| instruments.get(id.index());
+    let symbol = |id: InstrumentId| known(id).map_or("?", |own| own.spec.symbol.as_str());
     let asset = |id: AssetId| assets.get(id.index()).map_or("?", String::as_str);
     let done = |adopted: bool| if adopted { "taken over" } else { "left as it is" };
     match notice {
@@ -118,6 +120,28 @@ fn text_of(
                 "warn",
                 format!("{}: order {order} is ours and not known; {done}", symbol(*instrument)),
             )
+        }
+        GatewayNotice::Lost { order, instrument, side, qty, filled, price, status, halts } => {
+            let amount = |qty: Quantity| match known(*instrument) {
+                Some(own) => own.quantity_decimal(qty).normalize().to_string(),
+                None => format!("{} lots", qty.0),
+            };
+            let price = match price.and_then(|price| Some(known(*instrument)?.price_decimal(price)))
+            {
+                Some(price) => format!("at {}", price.normalize()),
+                None => "at the market".to_owned(),
+            };
+            let then = if *halts { "; the engine is halted until it is resumed" } else { "" };
+            let text = format!(
+                "{}: order {order} was sent before a run was cut off and is on no record: {} {} {price}, of \
+                 it {} filled, {}; its strategy knows nothing of it{then}",
+                symbol(*instrument),
+                if *side == Side::Buy { "buy" } else { "sell" },
+                amount(*qty),
+                amount(*filled),
+                if status.is_over() { "over" } else { "working" },
+            );
+            ("error", text)
         }
         GatewayNotice::NameTaken { order, venue_order_id, instrument } => (
             "warn",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use tercel_adapters::CutOff;
 use tercel_core::{
     AccountConfig, AccountId, Engine, EngineConfig, Instrument, InstrumentId, Nanos, OrderState,
     RiskLimits, Scope, State, StrategyConfig, StrategyId,
@@ -34,6 +35,8 @@ pub(crate) struct Beginning {
     pub(crate) state: State,
     /// The run that it comes from, and the engine's time when that ended.
     pub(crate) after: Option<(u32, Nanos)>,
+    /// Runs that were cut off, whose last orders may be on no record.
+    pub(crate) cut_off: Vec<CutOff>,
     /// What is told of it.
     pub(crate) story: Vec<String>,
 }
@@ -153,12 +156,16 @@ impl Beginning {
         let config = &shard.config;
         let nobody = config.strategies.iter().map(|_| placeholder()).collect();
         let engine = Engine::new(config, nobody).or_input()?;
-        Ok(Self { state: engine.snapshot(), after: None, story: Vec::new() })
+        Ok(Self { state: engine.snapshot(), after: None, cut_off: Vec::new(), story: Vec::new() })
     }
 
     /// Returns the state that an earlier run left, with the limits of this configuration, whose shape
     /// has been checked.
-    pub(super) fn continued(recovered: Recovered, shard: &Shard) -> Outcome<Self> {
+    pub(super) fn continued(
+        recovered: Recovered,
+        cut_off: Vec<CutOff>,
+        shard: &Shard,
+    ) -> Outcome<Self> {
         let predecessor = recovered.run;
         let mut story = recovered_story(&recovered);
         let config = &shard.config;
@@ -171,7 +178,7 @@ impl Beginning {
         let Continued { mut state, at } = recovered.continued(config.run, limits).or_machine()?;
         state.instruments.clone_from(&config.instruments);
         story.extend(describe(&state));
-        Ok(Self { state, after: Some((predecessor, at)), story })
+        Ok(Self { state, after: Some((predecessor, at)), cut_off, story })
     }
 }
 

@@ -12,7 +12,7 @@ use super::live::Keys;
 use crate::exit::{Outcome, input};
 use crate::server_config::ServerFile;
 use crate::server_config::exchange::{EnvironmentName, VenueName};
-use crate::server_config::sections::Mode;
+use crate::server_config::sections::{JournalModeName, Mode};
 
 /// What a recorded configuration says of where orders go; nothing else of it is read, so that a key
 /// that later versions do not know is no hindrance.
@@ -21,6 +21,13 @@ use crate::server_config::sections::Mode;
 struct Recorded {
     run: RecordedRun,
     exchange: RecordedExchange,
+    journal: RecordedJournal,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RecordedJournal {
+    mode: JournalModeName,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,6 +69,14 @@ pub(super) fn check(recovered: &Recovered, file: &ServerFile) -> Outcome<()> {
         "run {run} traded {then}, the configuration says {now}: what it holds and what it ordered are not \
          there; restore the configuration, take another [run] data folder, or begin anew with --fresh"
     )))
+}
+
+/// Returns whether a run's orders went to a venue without waiting for their records.
+pub(super) fn sends_unrecorded(recovered: &Recovered) -> bool {
+    // A configuration that does not tell is refused elsewhere.
+    toml::from_str(&recovered.config).is_ok_and(|then: Recorded| {
+        then.run.mode != Mode::Paper && then.journal.mode == JournalModeName::Async
+    })
 }
 
 fn text(mode: Mode, exchange: &RecordedExchange) -> String {

@@ -8,21 +8,23 @@ use tercel_adapters::net::{
 };
 use tercel_adapters::{
     AccountDriver, AccountSetup, Accounts, Credentials, DifferencePolicy, ForeignPolicy, Gateway,
-    GatewayOptions, Listing, OrphanPolicy, Topic,
+    GatewayOptions, Listing, LostPolicy, OrphanPolicy, Topic,
 };
-use tercel_core::{AccountId, InstrumentId, Nanos, State, StrategyId, VenueId};
+use tercel_core::{AccountId, InstrumentId, Nanos, StrategyId, VenueId};
 use tercel_runtime::live::{AccountThread, LivePort, LiveSource, SharedFeed, WithResyncs};
 use tercel_runtime::{Control, Ending, Feed, FeedOptions, MarketSource, Overflow, Shard, UtcClock};
 
 use super::account_words::teller;
-use super::begin::Setup;
+use super::begin::{Beginning, Setup};
 use super::engine::Body;
 use super::links::{Links, Standing};
 use super::notices::Notices;
 use super::now;
 use crate::exit::{Blame, Outcome, input};
 use crate::server_config::ServerFile;
-use crate::server_config::exchange::{ExchangeSection, ForeignOrders, OnDifference, OnOrphan};
+use crate::server_config::exchange::{
+    ExchangeSection, ForeignOrders, OnDifference, OnLostOrder, OnOrphan,
+};
 use crate::server_config::sections::{Mode, Profile};
 use crate::venue::{VenueAccess, account_setup, credentials, link_options, seed, topics};
 
@@ -219,11 +221,12 @@ impl Exchange {
     fn accounts<T: Transport>(
         &self,
         file: &ServerFile,
-        state: &State,
+        beginning: &Beginning,
         dial: impl Fn() -> T + Clone + Send + 'static,
     ) -> Outcome<Accounts<T, RestClient>> {
         let own = self.accounts.iter();
-        let drivers = own.map(|(id, setup)| self.account(*id, setup, file, state, dial.clone()));
+        let account = |id, setup| self.account(id, setup, file, beginning, dial.clone());
+        let drivers = own.map(|(id, setup)| account(*id, setup));
         drivers.collect::<Outcome<Vec<_>>>().map(Accounts::new)
     }
 
@@ -233,7 +236,7 @@ impl Exchange {
         id: AccountId,
         setup: &AccountSetup,
         file: &ServerFile,
-        state: &State,
+        beginning: &Beginning,
         dial: impl Fn() -> T + Clone + Send + 'static,
     ) -> Outcome<AccountDriver<T, RestClient>> {
         let (venue, budget) = (&self.access.venue, self.access.limiter.account());
@@ -247,7 +250,9 @@ impl Exchange {
             })
             .collect();
         let options = self.gateway_options(file);
-        let gateway = Gateway::new(id, self.listing.clone(), options, state, now());
+        let state = &beginning.state;
+        let gateway = Gateway::new(id, self.listing.clone(), options, state, now())
+            .after(beginning.cut_off.clone(), state);
         let client = self.access.client_of(budget.clone());
         let meter = OffsetMeter::new(self.access.offset.clone());
         Ok(AccountDriver::new(gateway, links, client)
@@ -272,6 +277,10 @@ impl Exchange {
                 OnOrphan::Leave => OrphanPolicy::Leave,
             },
             foreign: self.foreign,
+            lost: match section.on_lost_order {
+                OnLostOrder::Halt => LostPolicy::Halt,
+                OnLostOrder::Tell => LostPolicy::Tell,
+            },
             has_positions: is_derivative,
             ..GatewayOptions::default()
         }
@@ -291,7 +300,7 @@ impl Exchange {
             let port = WithResyncs::new(port, resyncs);
             return body.run_loop(clock, port, source, control);
         }
-        let accounts = self.accounts(&body.file, &body.beginning.state, dial_busy(&self))?;
+        let accounts = self.accounts(&body.file, &body.beginning, dial_busy(&self))?;
         let tell = teller(&body, &self.links);
         let port = LivePort::new(accounts, UtcClock::system(), resyncs, Box::new(tell));
         body.elsewhere().run_loop(clock, port, source, control)
@@ -314,7 +323,7 @@ impl Exchange {
             let port = WithResyncs::new(port, resyncs);
             body.run_loop(clock, port, source, control)?
         } else {
-            let accounts = self.accounts(&body.file, &body.beginning.state, dial)?;
+            let accounts = self.accounts(&body.file, &body.beginning, dial)?;
             let tell = Box::new(teller(&body, &self.links));
             let own = UtcClock::system();
             let (thread, port) =

@@ -154,12 +154,18 @@ pub(crate) fn run(file: &ServerFile, before: Before) -> Outcome {
     if before.is_none() {
         story.push("nothing came before: money is as configured".to_owned());
     }
-    let mut before = before.map(|before| before.runs.into_iter());
+    let mut before = match before {
+        Some(before) => {
+            let cut_off = before.cut_off()?;
+            Some(before.runs.into_iter().zip(cut_off))
+        }
+        None => None,
+    };
     let mut starts = Vec::new();
     for (mut shard, folder) in shards.into_iter().zip(folders) {
         shard.config.run = folder.number;
         let beginning = match before.as_mut().and_then(Iterator::next) {
-            Some(recovered) => Beginning::continued(recovered, &shard)?,
+            Some((recovered, cut_off)) => Beginning::continued(recovered, cut_off, &shard)?,
             None => Beginning::fresh(&shard)?,
         };
         story.extend(beginning.story.iter().cloned());

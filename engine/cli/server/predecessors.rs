@@ -1,8 +1,9 @@
 //! The runs that a start goes on from: found, sealed, read, and held against the configuration.
 
-use tercel_core::{AccountId, Instrument, Seq, StrategyId};
+use tercel_adapters::CutOff;
+use tercel_core::{AccountId, Command, Event, Instrument, Seq, StrategyId};
 use tercel_runtime::{RecoverError, Recovered, Shard, recover};
-use tercel_store::journal::{Journal, JournalError, JournalOptions, JournalReader};
+use tercel_store::journal::{Journal, JournalError, JournalOptions, JournalReader, Record};
 use tercel_store::runs::{AccountKey, RunCatalog, RunFolder, RunGroup};
 
 use super::scripts::abandoned;
@@ -19,6 +20,9 @@ pub(crate) struct Predecessors {
     pub(crate) runs: Vec<Recovered>,
     /// The keys that their accounts had, as far as they noted them.
     keys: Vec<AccountKey>,
+    folders: Vec<RunFolder>,
+    /// The runs of the starts before, the last one first.
+    older: Vec<Vec<RunFolder>>,
 }
 
 impl Predecessors {
@@ -63,6 +67,28 @@ impl Predecessors {
         Ok(others.into_iter().map(line).collect())
     }
 
+    /// Returns, by the engines' indexes, the runs that were cut off with orders that may be on no record: the
+    /// last one, and those before it as long as none after them has begun to trade, for by then the venue was
+    /// asked.
+    pub(super) fn cut_off(&self) -> Outcome<Vec<Vec<CutOff>>> {
+        let mut found = Vec::new();
+        for (index, (recovered, folder)) in self.runs.iter().zip(&self.folders).enumerate() {
+            let mut own: Vec<_> = unrecorded(recovered).into_iter().collect();
+            let mut has_traded = has_traded(folder)?;
+            for older in &self.older {
+                if has_traded || older.len() != self.folders.len() {
+                    break;
+                }
+                if let Some(left) = left_by(&older[index])? {
+                    own.extend(unrecorded(&left.recovered));
+                    has_traded = self::has_traded(&older[index])?;
+                }
+            }
+            found.push(own);
+        }
+        Ok(found)
+    }
+
     fn named(&self) -> String {
         named(self.group.first, self.group.n)
     }
@@ -83,7 +109,7 @@ pub(crate) fn predecessors(catalog: &RunCatalog, seal: bool) -> Outcome<Option<P
             _ => starts.push((group, vec![folder])),
         }
     }
-    for (group, folders) in starts.into_iter().rev() {
+    while let Some((group, folders)) = starts.pop() {
         let left: Vec<_> = folders.iter().map(left_by).collect::<Outcome<_>>()?;
         let n_missing = left.iter().filter(|left| left.is_none()).count();
         let left: Vec<_> = left.into_iter().flatten().collect();
@@ -94,7 +120,8 @@ pub(crate) fn predecessors(catalog: &RunCatalog, seal: bool) -> Outcome<Option<P
             // Each of them notes those of all.
             let keys = folders.first().map_or(Ok(Vec::new()), RunFolder::keys).map_err(blame)?;
             let runs = left.into_iter().map(|left| left.recovered).collect();
-            return Ok(Some(Predecessors { group, runs, keys }));
+            let older = starts.into_iter().rev().map(|(_, folders)| folders).collect();
+            return Ok(Some(Predecessors { group, runs, keys, folders, older }));
         }
         if let Some(acted) = left.iter().find(|left| left.recovered.last_seq > Seq(0)) {
             return Err(input(format!(
@@ -133,6 +160,27 @@ fn left_by(folder: &RunFolder) -> Outcome<Option<Left>> {
         Err(RecoverError::NeverBegan) => Ok(None),
         Err(error) => Err(unreadable(folder, &error)),
     }
+}
+
+/// Returns which orders of a run may have been sent and be on no record.
+pub(crate) fn unrecorded(recovered: &Recovered) -> Option<CutOff> {
+    let may_lack = recovered.is_cut_off() && destination::sends_unrecorded(recovered);
+    let numbers = recovered.lease.clone().filter(|lease| may_lack && !lease.is_empty())?;
+    Some(CutOff { run: recovered.run, numbers, at: recovered.last_now })
+}
+
+/// Returns whether a run's strategies have begun.
+fn has_traded(folder: &RunFolder) -> Outcome<bool> {
+    let unreadable = |error: JournalError| unreadable(folder, &error);
+    let reader = JournalReader::open(&folder.journal()).map_err(unreadable)?;
+    for record in reader.records().map_err(unreadable)? {
+        if let (_, Record::Entry(entry)) = record.map_err(unreadable)?
+            && matches!(entry.event, Some(Event::Command(Command::Start(_))))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Refuses a state that is about other instruments, accounts or strategies.

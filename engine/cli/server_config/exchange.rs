@@ -43,6 +43,8 @@ pub(crate) struct ExchangeSection {
     pub(crate) on_difference: OnDifference,
     /// What is done about an order with our prefix that is not known.
     pub(crate) on_orphan: OnOrphan,
+    /// What is done about an order that a run which was cut off had sent and has no record of.
+    pub(crate) on_lost_order: OnLostOrder,
     /// What is done about working orders of other origin.
     pub(crate) foreign_orders: ForeignOrders,
     /// The strategy that they belong to, once they are adopted.
@@ -180,6 +182,17 @@ pub(crate) enum OnOrphan {
     Leave,
 }
 
+/// What is done about an order that a run which was cut off had sent and has no record of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnLostOrder {
+    /// The engine is halted.
+    #[default]
+    Halt,
+    /// It is told.
+    Tell,
+}
+
 /// What is done about working orders that somebody else has placed on the account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -220,6 +233,7 @@ impl Default for ExchangeSection {
             reconcile_every_s: 60,
             on_difference: OnDifference::Adopt,
             on_orphan: OnOrphan::Cancel,
+            on_lost_order: OnLostOrder::Halt,
             foreign_orders: ForeignOrders::Leave,
             foreign_owner: None,
         }

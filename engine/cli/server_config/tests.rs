@@ -56,6 +56,10 @@ fn what_is_wrong_is_told_with_its_line_and_remedy() {
             "t.toml:2: run.ring_capacity = 3: invalid value: integer `3`, expected a whole number from 64 to 16777216",
         ),
         (
+            format!("[exchange]\non_lost_order = \"ignore\"\n{ONE}"),
+            "t.toml:2: exchange.on_lost_order cannot be \"ignore\" (known: halt, tell)",
+        ),
+        (
             format!("[run]\nengine_core = 1\n{ONE}"),
             "t.toml:2: run.engine_core: profile \"shared\" pins no thread",
         ),

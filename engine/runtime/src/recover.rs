@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use tercel_core::{
-    ClientOrderId, Command, Event, Nanos, Recovery, RecoveryError, RiskLimits, Scope, Seq, State,
+    ClientOrderId, Command, Event, Nanos, OrderRequest, Recovery, RecoveryError, RiskLimits, Scope,
+    Seq, State,
 };
 use tercel_crash::{Point, point};
 use tercel_store::journal::{
@@ -26,7 +27,7 @@ pub struct Recovered {
     pub last_now: Nanos,
     /// Entries that were repeated after the last snapshot.
     pub n_repeated: u64,
-    /// Order numbers that it may have used.
+    /// Order numbers that it may have used without a record of it.
     pub lease: Option<Range<u64>>,
     /// Why it ended; `None` if it was cut off.
     pub reason: Option<String>,
@@ -34,6 +35,8 @@ pub struct Recovered {
     /// off before its state was recorded anew. The engine had been halted and comes back so; of orders
     /// and fills of that time only the venue knows.
     pub hole: Option<String>,
+    /// The first order number after those that are recorded.
+    next_number: u64,
 }
 
 /// Why a journal cannot be recovered from.
@@ -94,6 +97,7 @@ pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
         let expected = snapshot.state_hash;
         return Err(RecoverError::Hash { index, found, expected });
     }
+    let next_number = state.next_order_id.counter();
     let mut recovered = Recovered {
         run,
         config,
@@ -104,10 +108,14 @@ pub fn recover(reader: &JournalReader) -> Result<Recovered, RecoverError> {
         lease: reader.last_lease(),
         reason: None,
         hole: None,
+        next_number,
     };
     for record in reader.tail()? {
         let (index, record) = record?;
         recovered.take(record).map_err(|error| RecoverError::Misfit { index, error })?;
+    }
+    if let Some(lease) = &mut recovered.lease {
+        lease.start = recovered.next_number.min(lease.end);
     }
     Ok(recovered)
 }
@@ -160,6 +168,12 @@ impl Recovered {
         Ok(())
     }
 
+    /// Returns whether it was cut off rather than ended in order; whether it was sealed since is no matter.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.reason.as_deref().is_none_or(|reason| reason == CUT_OFF)
+    }
+
     fn take(&mut self, record: Record) -> Result<(), RecoveryError> {
         match record {
             Record::Entry(entry) if entry.seq > self.last_seq => self.repeat(&entry)?,
@@ -192,11 +206,16 @@ impl Recovered {
         }
         for effect in &entry.effects {
             match effect {
-                RecordedEffect::Send(request) => match recovery.sent(now, request) {
-                    // The order's beginning is in the hole.
-                    Err(RecoveryError::NoOrder(_)) if self.hole.is_some() => {}
-                    done => done?,
-                },
+                RecordedEffect::Send(request) => {
+                    if let OrderRequest::New { id, .. } = request {
+                        self.next_number = self.next_number.max(id.counter() + 1);
+                    }
+                    match recovery.sent(now, request) {
+                        // The order's beginning is in the hole.
+                        Err(RecoveryError::NoOrder(_)) if self.hole.is_some() => {}
+                        done => done?,
+                    }
+                }
                 RecordedEffect::Remember { strategy, key, value } => {
                     recovery.remembered(*strategy, key, value)?;
                 }

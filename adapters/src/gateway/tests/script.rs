@@ -24,7 +24,7 @@ pub(super) struct Script {
 impl Script {
     /// Begins with an account that is connected and was compared.
     pub(super) fn new(instrument: Instrument, options: GatewayOptions) -> Self {
-        let mut script = Self::unconnected(instrument, options);
+        let mut script = Self::after(instrument, options, Vec::new());
         script.tell(News::Online);
         script.compare(Vec::new());
         script
@@ -36,13 +36,19 @@ impl Script {
         Self::new(linear(0), options)
     }
 
-    fn unconnected(instrument: Instrument, options: GatewayOptions) -> Self {
+    /// Begins with an account that is not connected, after these runs.
+    pub(super) fn after(
+        instrument: Instrument,
+        options: GatewayOptions,
+        cuts: Vec<CutOff>,
+    ) -> Self {
         let instruments = vec![instrument.clone()];
         let config = engine_config(instruments.clone());
         let engine = Engine::new(&config, vec![Strings::default().puppet()]).unwrap();
         let now = Nanos(1_000 * Nanos::SECOND);
         let listing = Listing::new(instrument.spec.venue, &instruments, &config.assets);
-        let gateway = Gateway::new(AccountId(0), listing, options, &engine.snapshot(), now);
+        let state = engine.snapshot();
+        let gateway = Gateway::new(AccountId(0), listing, options, &state, now).after(cuts, &state);
         Self { gateway, now, notices: Vec::new(), instrument, out: GatewayOut::default() }
     }
 
@@ -91,17 +97,29 @@ impl Script {
     /// Answers everything that a comparison asks for: these orders, and nothing else.
     pub(super) fn compare(&mut self, orders: Vec<OrderNews>) {
         for _ in 0..2 {
-            for asked in self.asked() {
-                let answer = match asked.request {
-                    Request::OpenOrders { .. } => Answer::Orders(orders.clone()),
-                    Request::Balances => Answer::Holdings(Vec::new()),
-                    Request::Positions => Answer::Positions(Vec::new()),
-                    Request::Fills { .. } => Answer::Fills(Vec::new(), false),
-                    other => panic!("{other:?}"),
-                };
-                self.answer(asked.id, answer);
-            }
+            let asked = self.asked();
+            self.answer_all(asked.into_iter(), &orders);
         }
+    }
+
+    /// Answers these questions of a comparison: these orders are open, and there is nothing else.
+    pub(super) fn answer_all(&mut self, asked: impl Iterator<Item = Tagged>, orders: &[OrderNews]) {
+        for asked in asked {
+            let answer = match asked.request {
+                Request::OpenOrders { .. } => Answer::Orders(orders.to_vec()),
+                Request::OrderHistory { .. } => Answer::Orders(Vec::new()),
+                Request::Balances => Answer::Holdings(Vec::new()),
+                Request::Positions => Answer::Positions(Vec::new()),
+                Request::Fills { .. } => Answer::Fills(Vec::new(), false),
+                other => panic!("{other:?}"),
+            };
+            self.answer(asked.id, answer);
+        }
+    }
+
+    /// Returns what was told since the last look.
+    pub(super) fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.out.events)
     }
 
     /// Returns what the engine was told of orders since the last look.

@@ -16,9 +16,15 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         let has_arrived = self.n_taken < self.arrived.len() || self.poll_arrived();
         self.look_at_clock();
         let mut is_busy = has_arrived;
-        if !self.has_begun && self.parts.port.is_ready() {
-            self.begin();
-            is_busy = true;
+        if !self.has_begun {
+            if self.parts.port.is_ready() {
+                // What the port has found out meanwhile may be a reason to stand still.
+                while self.has_waited && self.take_reports() {}
+                self.begin();
+                is_busy = true;
+            } else {
+                self.has_waited = true;
+            }
         }
         is_busy |= self.take_directives();
         is_busy |= self.take_reports();

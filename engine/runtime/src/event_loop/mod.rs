@@ -132,6 +132,8 @@ pub struct EventLoop<C, P, R, O, S> {
     /// Whether each source may still give something.
     is_open: Vec<bool>,
     has_begun: bool,
+    /// Whether the port was not ready when it was first looked at.
+    has_waited: bool,
     /// When the last timer event was given: a deadline that it left behind waits until time moves.
     timer_at: Nanos,
     next_sample_at: Nanos,
@@ -173,6 +175,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             arrived: Vec::with_capacity(4_096),
             n_taken: 0,
             has_begun: false,
+            has_waited: false,
             timer_at: Nanos(i64::MIN),
             next_sample_at: NEVER,
             summary: Summary::default(),
