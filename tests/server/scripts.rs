@@ -153,3 +153,55 @@ fn a_script_that_fails_is_shown_as_stopped_until_a_better_one_comes() {
     assert_eq!(status["strategies"][0]["fault"], json!(null));
     assert_eq!(server.stop("-TERM"), Some(0));
 }
+
+fn says(status: &serde_json::Value, level: &str, text: &str) -> bool {
+    let all = status["notices"].as_array().unwrap();
+    all.iter().any(|own| own["level"] == level && own["text"].as_str().unwrap().contains(text))
+}
+
+/// A start took every parameter from the configuration again, without a word: whoever had made a strategy's
+/// orders smaller while it ran found them large again after a crash. A rollback was undone the same way.
+#[test]
+fn what_was_set_outlives_a_restart() {
+    let place = Place::new(TRADER, "20.0");
+    let mut server = place.start();
+    let first = server.wait_until(|status| status["seq"].as_u64() > Some(100));
+    std::fs::write(place.script(), format!("{TRADER}\n-- another version\n")).unwrap();
+    server.wait_until(|status| status["strategies"][0]["generation"] == 2);
+    let hash = first["strategies"][0]["hash"].as_str().unwrap();
+    assert!(place.tercel(&["ctl", "rollback", &hash[..10]]).status.success());
+    assert!(place.tercel(&["ctl", "set", "quantity=0.002"]).status.success());
+    server.kill();
+
+    let stays = "trader: quantity stays 0.002, as it was set";
+    let mut server = place.start();
+    let status = server.wait_until(|status| says(status, "info", stays));
+    assert!(says(&status, "warn", "rolled back to version"), "{:#}", status["notices"]);
+    server.wait_until(|status| {
+        let orders = status["orders"].as_array().unwrap();
+        orders.iter().any(|order| order["quantity"] == "0.002")
+    });
+    // Another version has it as well, and the start after the next.
+    std::fs::write(place.script(), format!("{TRADER}\n-- a third version\n")).unwrap();
+    server.wait_until(|status| status["strategies"][0]["generation"] == 2);
+    assert_eq!(server.stop("-TERM"), Some(0));
+    let mut server = place.start();
+    let status = server.wait_until(|status| says(status, "info", stays));
+    assert!(!says(&status, "warn", "rolled back"), "{:#}", status["notices"]);
+    server.kill();
+
+    // What is written in the configuration counts once somebody has written it.
+    let config = std::fs::read_to_string(place.path("tercel.toml")).unwrap();
+    std::fs::write(place.path("tercel.toml"), config + "params = { quantity = 0.03 }\n").unwrap();
+    let mut server = place.start();
+    let counts = "quantity had been set to 0.002; the configuration's parameters have changed";
+    server.wait_until(|status| says(status, "warn", counts));
+    server.wait_until(|status| {
+        let orders = status["orders"].as_array().unwrap();
+        orders.iter().any(|order| order["quantity"] == "0.030")
+    });
+    server.kill();
+    let mut server = place.start();
+    let status = server.wait_until(|status| status["seq"].as_u64() > Some(0));
+    assert!(!says(&status, "warn", "had been set"), "{:#}", status["notices"]);
+}

@@ -17,6 +17,7 @@ use tercel_store::runs::RunFolder;
 
 use super::begin::{Beginning, Setup, machine};
 use super::feed::{ServerFeed, SourcesOver};
+use super::kept::Kept;
 use super::live::{self, Exchange};
 use super::notices::Notices;
 use super::scripts::Slot;
@@ -49,11 +50,13 @@ pub(super) fn start(
     file: &ServerFile,
     setup: &Setup,
     starts: Vec<Start>,
+    kept: Kept,
     log: logging::Lost,
 ) -> Outcome<(Arc<Server>, Shards<Outcome<Ending>>, Starter)> {
     let config = &file.config;
     let n_engines = starts.len();
     let first = starts.first().ok_or_else(|| machine("there is no engine".to_owned()))?;
+    let kept_in = first.folder.path.clone();
     let accounts = first.beginning.state.accounts.iter().map(|own| own.name.clone()).collect();
     let notices = Notices::default();
     let is_over = SourcesOver::new(n_engines);
@@ -63,7 +66,7 @@ pub(super) fn start(
     for (start, starter) in starts.into_iter().zip(places) {
         let index = start.shard.index;
         let versions = versions(setup, &start.shard);
-        slots.extend(slots_of(file, setup, &start.shard, &versions));
+        slots.extend(slots_of(file, setup, &start.shard, &versions, &kept));
         engines.push(EngineOf {
             run: start.folder.number,
             traded: start.shard.traded(),
@@ -118,6 +121,8 @@ pub(super) fn start(
         script: config.script.clone(),
         shadow_events: config.reload.shadow_events,
         slots: Mutex::new(slots.into_iter().map(|(_, slot)| slot).collect()),
+        kept: Mutex::new(kept),
+        kept_in,
         feed_name: config.feed.kind.as_str().to_owned(),
         mode: config.run.mode.as_str(),
         has_tape: config.tape.enabled,
@@ -205,6 +210,7 @@ fn slots_of(
     setup: &Setup,
     shard: &Shard,
     versions: &[Version],
+    kept: &Kept,
 ) -> Vec<(StrategyId, Slot)> {
     let of_one = |(id, version): (&StrategyId, &Version)| {
         let (section, own) = (&file.config.strategies[id.index()], &setup.strategies[id.index()]);
@@ -217,7 +223,7 @@ fn slots_of(
             overrides: own
                 .params
                 .iter()
-                .filter(|(name, _)| section.params.contains_key(*name))
+                .filter(|(name, _)| section.params.contains_key(*name) || kept.has(&own.name, name))
                 .map(|(name, value)| (name.to_owned(), value.to_value()))
                 .collect(),
             version: version.clone(),

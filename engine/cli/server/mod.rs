@@ -14,6 +14,7 @@ mod destination;
 mod endings;
 mod engine;
 mod feed;
+mod kept;
 mod links;
 mod live;
 mod notices;
@@ -38,6 +39,7 @@ use tercel_script::{Language, Limits};
 use tercel_store::runs::RunCatalog;
 
 use self::begin::{Beginning, Setup};
+use self::kept::Kept;
 use self::links::Links;
 pub(crate) use self::live::keys;
 use self::notices::Notices;
@@ -70,6 +72,9 @@ pub(crate) struct Server {
     shadow_events: u64,
     /// The strategies by their ids in the whole.
     slots: Mutex<Vec<Slot>>,
+    /// What was set on them, and the folder of the run that notes it.
+    kept: Mutex<Kept>,
+    kept_in: PathBuf,
     feed_name: String,
     /// Where orders go, in the configuration's word.
     mode: &'static str,
@@ -125,7 +130,7 @@ pub(crate) fn run(file: &ServerFile, before: Before) -> Outcome {
     supervisor.starting("reading scripts and feed", Duration::from_secs(120));
     // First: with a key that is not to be had nothing is asked of a venue and no run is made.
     let keys = keys(file)?;
-    let setup = Setup::read(file)?;
+    let mut setup = Setup::read(file)?;
     let shards = setup.deal(file)?;
     let data = &file.config.run.data;
     let catalog = RunCatalog::open(data);
@@ -141,15 +146,20 @@ pub(crate) fn run(file: &ServerFile, before: Before) -> Outcome {
             predecessors::predecessors(&catalog, true)?
         }
     };
-    let mut story = Vec::new();
+    let (mut story, mut kept, mut told) = (Vec::new(), Kept::default(), Vec::new());
     if let Some(before) = &before {
         before.check(&shards, file)?;
         story.extend(before.check_keys(&account_keys, has_new_keys)?);
+        kept = Kept::read(before.folder())?;
+        told = kept.give(&mut setup, file, before.config());
     }
     let n_runs = u32::try_from(shards.len()).or_machine()?;
     let folders = catalog.next_group(&lock, n_runs, file.config.run.deal.as_str()).or_machine()?;
     for folder in folders.iter().filter(|_| !account_keys.is_empty()) {
         folder.note_keys(&account_keys).or_machine()?;
+    }
+    if !kept.is_empty() {
+        kept.write(&folders[0].path).or_machine()?;
     }
     if before.is_none() {
         story.push("nothing came before: money is as configured".to_owned());
@@ -185,9 +195,12 @@ pub(crate) fn run(file: &ServerFile, before: Before) -> Outcome {
     tracing::info!(%runs, ms = begun.elapsed().as_millis(), "recovered");
     let signals = Signals::catch()?;
     let listener = socket::listen(&file.config.control_socket())?;
-    let (server, mut shards, starter) = engine::start(file, &setup, starts, log.lost())?;
+    let (server, mut shards, starter) = engine::start(file, &setup, starts, kept, log.lost())?;
     for line in story {
         server.notices.tell(now(), "info", line);
+    }
+    for (level, line) in told {
+        server.notices.tell(now(), level, line);
     }
     let attendants = match Attendants::start(file, &server, listener) {
         Ok(attendants) => attendants,

@@ -1,5 +1,7 @@
 //! The runs that a start goes on from: found, sealed, read, and held against the configuration.
 
+use std::path::Path;
+
 use tercel_adapters::CutOff;
 use tercel_core::{AccountId, Command, Event, Instrument, Seq, StrategyId};
 use tercel_runtime::{RecoverError, Recovered, Shard, recover};
@@ -87,6 +89,16 @@ impl Predecessors {
             found.push(own);
         }
         Ok(found)
+    }
+
+    /// Returns the folder of the first of them.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folders[0].path
+    }
+
+    /// Returns the configuration that they were started with.
+    pub(super) fn config(&self) -> &str {
+        &self.runs[0].config
     }
 
     fn named(&self) -> String {

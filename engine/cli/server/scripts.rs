@@ -14,6 +14,7 @@ use tercel_script::{Language, Script};
 use tercel_store::journal::{JournalReader, Record};
 use tercel_store::runs::{RunCatalog, RunFolder};
 
+use super::kept::Kept;
 use super::{Server, hex, timing};
 
 /// A strategy's versions.
@@ -99,7 +100,10 @@ impl Server {
         if version.hash() == running.hash() && !force {
             return Ok(None);
         }
-        self.load(n, &version.wrapped(timing::timed), shadow).map(Some)
+        let told = self.load(n, &version.wrapped(timing::timed), shadow)?;
+        let name = self.name_of(n);
+        let unkept = self.keep(|kept| kept.went_back(&name, None));
+        Ok(Some(format!("{told}{unkept}")))
     }
 
     /// Goes back to a version that was loaded before, in this run or an earlier one.
@@ -117,7 +121,10 @@ impl Server {
             })?,
         };
         self.check_engine(engine, &version)?;
-        self.load(n, &version.wrapped(timing::timed), 0)
+        let hash = hex(version.hash());
+        let told = self.load(n, &version.wrapped(timing::timed), 0)?;
+        let unkept = self.keep(|kept| kept.went_back(&name, Some(hash)));
+        Ok(format!("{told}{unkept}"))
     }
 
     /// Refuses a version that trades what its engine, one of several, was not dealt: it may not follow the
@@ -239,7 +246,22 @@ impl Server {
             slot.overrides.push((name, value));
         }
         let all: Vec<_> = changes.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-        Ok(format!("{}: {}", slot.name, all.join(", ")))
+        let unkept = self.keep(|kept| kept.set(&slot.name, changes));
+        Ok(format!("{}: {}{unkept}", slot.name, all.join(", ")))
+    }
+
+    /// Notes something for the start after this one; returns what is to be said if that fails.
+    fn keep(&self, change: impl FnOnce(&mut Kept)) -> String {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = kept.clone();
+        change(&mut kept);
+        if *kept == before {
+            return String::new();
+        }
+        let written = kept.write(&self.kept_in);
+        written.err().map_or_else(String::new, |error| {
+            format!("; the next start will not know of it: {}: {error}", self.kept_in.display())
+        })
     }
 
     /// Returns the folders that scripts and what they require lie in.
