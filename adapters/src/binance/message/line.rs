@@ -1,6 +1,6 @@
 //! A text of a known form, taken from its beginning.
 
-use crate::binance::message::millis;
+use super::fields::millis;
 use crate::digits::{behind_digits, thirteen, whole};
 use crate::grid::Grid;
 use crate::scan::rest_of_string;

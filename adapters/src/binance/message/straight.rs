@@ -6,8 +6,9 @@
 
 use tercel_core::{Price, Quantity, Side};
 
+use super::kinds::is_whole;
 use super::line::Line;
-use super::{Message, OffGrid, Shapes, is_whole};
+use super::{Message, OffGrid, Shapes};
 use crate::book_sync::Change;
 use crate::scan::Cursor;
 
