@@ -18,7 +18,9 @@ use crate::num::{Nanos, Notional, Price};
 use crate::orders::{Order, OrderTable};
 use crate::position::Position;
 use crate::scope::{Day, ScopeState};
-use crate::state::{Account, Balance, Exposure, Listener, Market, Quote, State, StrategyState};
+use crate::state::{
+    Account, Balance, Closing, Exposure, Listener, Market, Quote, State, StrategyState,
+};
 use crate::strategy::{Interest, Trade};
 use crate::timers::{Timer, Timers};
 use crate::value::Value;
@@ -44,6 +46,8 @@ pub struct StateImage {
     pub scope: ScopeImage,
     /// Id of the next order.
     pub next_order_id: ClientOrderId,
+    /// When a flatten tries again what was refused.
+    pub closing: Closing,
 }
 
 /// A [`Market`] as plain data.
@@ -224,6 +228,7 @@ impl State {
             strategies,
             scope,
             next_order_id,
+            closing,
         } = self;
         StateImage {
             assets: assets.clone(),
@@ -235,6 +240,7 @@ impl State {
             strategies: strategies.iter().map(StrategyState::image).collect(),
             scope: scope.image(),
             next_order_id: *next_order_id,
+            closing: *closing,
         }
     }
 
@@ -257,6 +263,7 @@ impl State {
             strategies,
             scope,
             next_order_id,
+            closing,
         } = image;
         let counts = Counts {
             assets: id_count("assets", assets.len())?,
@@ -301,6 +308,7 @@ impl State {
                 .collect::<Result<_, _>>()?,
             scope: ScopeState::from_image(scope, Scope::Engine, 0, &counts)?,
             next_order_id,
+            closing,
             instruments,
         })
     }

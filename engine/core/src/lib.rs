@@ -67,7 +67,7 @@ pub use orders::{Change, Order, OrderState, OrderTable, Pending, Replacement};
 pub use position::{Position, ValueOutOfRange};
 pub use risk::Approved;
 pub use scope::{Day, ScopeState};
-pub use state::{Account, Balance, Exposure, Market, Quote, State, StrategyState};
+pub use state::{Account, Balance, Closing, Exposure, Market, Quote, State, StrategyState};
 pub use state_copy::{CopiedState, StateCopy};
 pub use strategy::{
     FaultKind, Interest, OrderChange, Strategy, StrategyEvent, StrategyFault, Trade,

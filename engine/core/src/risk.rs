@@ -6,7 +6,7 @@
 use std::ops::Deref;
 
 use crate::event::Scope;
-use crate::ids::{ClientOrderId, StrategyId};
+use crate::ids::{ClientOrderId, InstrumentId, StrategyId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::limits::{RiskReject, TradingState};
 use crate::num::{Nanos, Notional, Price, Quantity, Side};
@@ -39,8 +39,9 @@ pub(crate) struct ApprovedOrder {
 pub(crate) enum Origin {
     /// A strategy; every limit holds.
     Strategy,
-    /// The operator, who closes a position while its other orders are being cancelled. Limits of
-    /// position and exposure, which those orders may still use up, must not stand in the way.
+    /// The operator, who closes a position while its other orders are being cancelled. Limits of position
+    /// and exposure, which those orders may still use up, must not stand in the way; nor may counts of
+    /// the day, which no waiting brings back before its end, nor a halt of what lies below.
     Flatten,
 }
 
@@ -64,15 +65,23 @@ pub(crate) fn approve_new(
     let account = &state.accounts[own.account.index()];
     let candidate = Candidate::new(state, spec, Quantity(0))?;
     candidate.check_instrument()?;
-    for scope in [&own.scope, &account.scope, &state.scope] {
-        check_state(scope, &candidate)?;
+    let scopes = [&own.scope, &account.scope, &state.scope];
+    match origin {
+        Origin::Strategy => check_states(scopes, &candidate)?,
+        Origin::Flatten => {
+            if let Some(scope) = state.halted_by(strategy, true) {
+                return Err(RiskReject::Halted { scope });
+            }
+        }
     }
     candidate.check_reduce_only(&own.scope)?;
     candidate.check_market()?;
-    for scope in [&own.scope, &account.scope, &state.scope] {
+    for scope in scopes {
         check_open_orders(scope)?;
-        check_limits(scope, &candidate, now)?;
+        check_limits(scope, &candidate)?;
+        check_rate(scope, now)?;
         if origin == Origin::Strategy {
+            check_day(scope, &candidate, now)?;
             check_exposure(scope, &candidate)?;
         }
     }
@@ -105,12 +114,15 @@ pub(crate) fn approve_replace(
     let spec = OrderSpec { kind, qty: qty - order.filled, ..order.spec };
     let candidate = Candidate::new(state, &spec, order.exposed_qty())?;
     candidate.check_price()?;
-    for scope in [&own.scope, &account.scope, &state.scope] {
-        check_state(scope, &candidate)?;
-    }
+    candidate.check_size(qty)?;
+    let scopes = [&own.scope, &account.scope, &state.scope];
+    check_states(scopes, &candidate)?;
+    candidate.check_reduce_only(&own.scope)?;
     candidate.check_market()?;
-    for scope in [&own.scope, &account.scope, &state.scope] {
-        check_limits(scope, &candidate, now)?;
+    for scope in scopes {
+        check_limits(scope, &candidate)?;
+        check_rate(scope, now)?;
+        check_day(scope, &candidate, now)?;
         check_exposure(scope, &candidate)?;
     }
     check_self_cross(state, strategy, &candidate, Some(id))?;
@@ -185,19 +197,26 @@ impl<'a> Candidate<'a> {
     }
 
     fn check_instrument(&self) -> Result<(), RiskReject> {
-        let (qty, instrument) = (self.spec.qty, self.instrument);
-        if qty < instrument.min_quantity {
-            return Err(RiskReject::MinQuantity { qty, min: instrument.min_quantity });
-        }
-        if qty > instrument.max_quantity {
-            return Err(RiskReject::MaxQuantity { qty, max: instrument.max_quantity });
-        }
+        let instrument = self.instrument;
+        self.check_size(self.spec.qty)?;
         // Closing what is left of a position must stay possible however little it is worth.
         if self.notional < instrument.min_notional && !self.spec.reduce_only {
             let (notional, min) = (self.notional, instrument.min_notional);
             return Err(RiskReject::MinNotional { notional, min });
         }
         self.check_price()
+    }
+
+    /// Judges a whole order's quantity.
+    fn check_size(&self, qty: Quantity) -> Result<(), RiskReject> {
+        let instrument = self.instrument;
+        if qty < instrument.min_quantity {
+            return Err(RiskReject::MinQuantity { qty, min: instrument.min_quantity });
+        }
+        if qty > instrument.max_quantity {
+            return Err(RiskReject::MaxQuantity { qty, max: instrument.max_quantity });
+        }
+        Ok(())
     }
 
     fn check_price(&self) -> Result<(), RiskReject> {
@@ -245,7 +264,69 @@ fn working_order(
         .ok_or(RiskReject::UnknownOrder)
 }
 
-fn check_state(scope: &ScopeState, candidate: &Candidate<'_>) -> Result<(), RiskReject> {
+/// Judges by the switches of the strategy, its account and the engine.
+fn check_states(scopes: [&ScopeState; 3], candidate: &Candidate<'_>) -> Result<(), RiskReject> {
+    let id = candidate.instrument.id;
+    let [own, account, _] = scopes.map(|scope| scope.positions[id.index()].qty);
+    // A venue of perpetuals lets a reduce-only order shrink the account's position and do nothing else. On
+    // spot it knows no such order, and what it shrinks is the strategy's only while nobody else on the
+    // account holds any.
+    let is_guarded =
+        candidate.spec.reduce_only && candidate.instrument.is_perpetual() && own == account;
+    scopes.into_iter().try_for_each(|scope| check_state(scope, candidate, is_guarded))
+}
+
+/// Returns how much of a position one closing order may take; `None` if nothing, because what is left is less
+/// than the venue takes or, on spot, than the account has. Not judged: whether there is a market.
+pub(crate) fn closable(
+    state: &State,
+    strategy: StrategyId,
+    id: InstrumentId,
+    side: Side,
+    held: Quantity,
+) -> Option<Quantity> {
+    let instrument = &state.instruments[id.index()];
+    let own = &state.strategies[strategy.index()];
+    let account = &state.accounts[own.account.index()];
+    let is_spot = instrument.spec.kind == InstrumentKind::Spot;
+    let mut qty = held.min(instrument.max_quantity);
+    if is_spot && side == Side::Sell {
+        // A fee that was paid in what was bought has made it less.
+        let free = account.balances[instrument.spec.base.index()].free();
+        if account.check_balance || free > Notional::ZERO {
+            let lot = instrument.base_amount(Quantity(1))?;
+            let lots = i64::try_from(free.0.div_euclid(lot.0.max(1))).unwrap_or(i64::MAX);
+            qty = qty.min(Quantity(lots));
+        }
+    }
+    let market = &state.markets[id.index()];
+    let touch = market.best(side.opposite()).map(|level| level.price);
+    let lot = touch
+        .or_else(|| market.reference())
+        .and_then(|price| instrument.notional(price, Quantity(1)));
+    for scope in [&own.scope, &account.scope, &state.scope] {
+        if let Some(limit) = scope.limits.order_qty {
+            // A limit that lets nothing pass is for the check to name.
+            qty = qty.min(Quantity(limit.0.max(1)));
+        }
+        if let (Some(limit), Some(lot)) = (scope.limits.order_notional, lot) {
+            let lots = i64::try_from(limit.0.div_euclid(lot.0.max(1))).unwrap_or(i64::MAX);
+            qty = qty.min(Quantity(lots.max(1)));
+        }
+    }
+    // A venue takes what only shrinks a position however little it is worth; on spot it knows no such thing.
+    let is_worth = match lot {
+        Some(lot) if is_spot => lot.0.saturating_mul(qty.0.into()) >= instrument.min_notional.0,
+        _ => true,
+    };
+    (qty.0 > 0 && qty >= instrument.min_quantity && is_worth).then_some(qty)
+}
+
+fn check_state(
+    scope: &ScopeState,
+    candidate: &Candidate<'_>,
+    is_guarded: bool,
+) -> Result<(), RiskReject> {
     #[cfg(feature = "sabotage")]
     if crate::sabotage::is_planted(crate::sabotage::Bug::KillLetsOrdersPass) {
         return Ok(());
@@ -255,7 +336,7 @@ fn check_state(scope: &ScopeState, candidate: &Candidate<'_>) -> Result<(), Risk
         TradingState::Halted => Err(RiskReject::Halted { scope: scope.id }),
         TradingState::Reducing => {
             let Candidate { instrument, spec, added, .. } = candidate;
-            if !spec.reduce_only && scope.could_grow(instrument.id, spec.side, *added) {
+            if !is_guarded && scope.could_grow(instrument.id, spec.side, *added) {
                 return Err(RiskReject::Reducing { scope: scope.id });
             }
             Ok(())
@@ -272,11 +353,7 @@ fn check_open_orders(scope: &ScopeState) -> Result<(), RiskReject> {
     }
 }
 
-fn check_limits(
-    state: &ScopeState,
-    candidate: &Candidate<'_>,
-    now: Nanos,
-) -> Result<(), RiskReject> {
+fn check_limits(state: &ScopeState, candidate: &Candidate<'_>) -> Result<(), RiskReject> {
     let (scope, limits) = (state.id, &state.limits);
     let qty = candidate.spec.qty;
     if let Some(limit) = limits.order_qty
@@ -292,7 +369,7 @@ fn check_limits(
     if let Some(limit_bps) = limits.price_collar_bps {
         check_collar(scope, candidate, limit_bps)?;
     }
-    check_pace(state, candidate, now)
+    Ok(())
 }
 
 /// A limit price may lie beyond the touch that it would take, but only so far. Prices on the safe
@@ -344,13 +421,18 @@ fn check_exposure(state: &ScopeState, candidate: &Candidate<'_>) -> Result<(), R
     Ok(())
 }
 
-fn check_pace(state: &ScopeState, candidate: &Candidate<'_>, now: Nanos) -> Result<(), RiskReject> {
-    let (scope, limits, today) = (state.id, &state.limits, &state.today);
-    if let Some(limit) = limits.orders_per_second
-        && state.is_pace_reached(now)
-    {
-        return Err(RiskReject::OrdersPerSecond { scope, limit });
+fn check_rate(state: &ScopeState, now: Nanos) -> Result<(), RiskReject> {
+    match state.limits.orders_per_second {
+        Some(limit) if state.is_pace_reached(now) => {
+            Err(RiskReject::OrdersPerSecond { scope: state.id, limit })
+        }
+        _ => Ok(()),
     }
+}
+
+/// Judges by what the day has seen, and by the time since the last fill.
+fn check_day(state: &ScopeState, candidate: &Candidate<'_>, now: Nanos) -> Result<(), RiskReject> {
+    let (scope, limits, today) = (state.id, &state.limits, &state.today);
     let is_today = today.number == now.day();
     let (orders, cancels, fills) =
         if is_today { (today.orders, today.cancels, today.fills) } else { (0, 0, 0) };

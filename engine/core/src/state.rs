@@ -36,6 +36,28 @@ pub struct State {
     pub scope: ScopeState,
     /// Id of the next order.
     pub next_order_id: ClientOrderId,
+    /// When a flatten tries again what was refused.
+    pub closing: Closing,
+}
+
+/// When positions that a flatten could not close are tried again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Closing {
+    /// The time; [`Closing::NEVER`] if nothing waits for it.
+    pub at: Nanos,
+    /// Nanoseconds of the last pause before a try; zero if the last one came to something.
+    pub pause_ns: i64,
+}
+
+impl Closing {
+    /// The time of nothing.
+    pub const NEVER: Nanos = Nanos(i64::MAX);
+}
+
+impl Default for Closing {
+    fn default() -> Self {
+        Self { at: Self::NEVER, pause_ns: 0 }
+    }
 }
 
 /// What is known of one instrument's market.
@@ -204,6 +226,8 @@ impl State {
     pub fn hash(&self) -> u64 {
         let mut digest = Digest::new();
         digest.u64(self.next_order_id.0);
+        digest.i64(self.closing.at.0);
+        digest.i64(self.closing.pause_ns);
         for market in &self.markets {
             market.book.digest(&mut digest);
             digest.i64(market.mark.map_or(i64::MIN, |price| price.0));
@@ -241,7 +265,8 @@ impl State {
     pub fn next_deadline(&self) -> Option<Nanos> {
         let timers = self.strategies.iter().filter_map(|strategy| strategy.timers.next_at());
         let bars = self.series.iter().filter_map(BarSeries::deadline);
-        timers.chain(bars).min()
+        let closing = Some(self.closing.at).filter(|at| *at != Closing::NEVER);
+        timers.chain(bars).chain(closing).min()
     }
 
     /// Returns the equity of an account in quote: quote and settlement balances at face value,

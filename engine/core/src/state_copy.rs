@@ -52,6 +52,7 @@ impl StateCopy {
             strategies,
             scope,
             next_order_id,
+            closing,
         } = state;
         CopiedState {
             orders: self.orders.finish(orders),
@@ -65,6 +66,7 @@ impl StateCopy {
                 strategies: strategies.clone(),
                 scope: scope.clone(),
                 next_order_id: *next_order_id,
+                closing: *closing,
             },
         }
     }

@@ -163,58 +163,6 @@ fn what_a_scope_keeps_its_strategy_may_cancel_and_no_other_halt_withdraws() {
     assert!(!desk.scope(account).keeps_orders);
 }
 
-fn fill_at(price: i64, qty: i64) -> ReportKind {
-    ReportKind::Fill(Fill {
-        trade_id: 1,
-        price: Price(price),
-        qty: Quantity(qty),
-        role: Role::Maker,
-        fee: Decimal::ZERO,
-        fee_asset: AssetId(1),
-    })
-}
-
-/// An order that filled before its cancel came used to leave a position behind, and one that could not
-/// be closed because an order of ours was in the way stayed for ever.
-#[test]
-fn a_flatten_also_closes_what_fills_before_its_cancels_come() {
-    for scope in [Scope::Strategy(StrategyId(0)), Scope::Account(AccountId(0)), Scope::Engine] {
-        let mut desk = Desk::new();
-        assert_eq!(desk.place(1, Side::Buy), 1);
-        desk.handle(2, &report(ReportKind::Accepted { venue_order_id: 1 }));
-        let flatten = Event::Command(Command::Flatten(scope));
-        assert_eq!(desk.handle(3, &flatten), 1, "a cancel, and nothing is held");
-        assert_eq!(desk.handle(4, &report(fill_at(100, 1))), 1, "what it filled is closed");
-        let own = |desk: &Desk| desk.engine.state().strategies[0].scope.positions[0].qty;
-        assert_eq!(own(&desk), Quantity(1));
-        assert_eq!(desk.handle(5, &flatten), 0, "it is under way already");
-        // Refused by the venue: not asked for again by itself, or that would never end.
-        let refused = ReportKind::Rejected(RejectReason::NoLiquidity);
-        assert_eq!(desk.handle(6, &report_of(2, refused)), 0);
-        assert_eq!(desk.handle(7, &flatten), 1);
-        assert_eq!(desk.handle(8, &report_of(3, fill_at(99, 1))), 0);
-        assert_eq!(own(&desk), Quantity(0));
-        desk.handle(9, &Event::Command(Command::Resume(scope)));
-        assert!(!desk.scope(scope).flattens);
-    }
-}
-
-#[test]
-fn a_flatten_goes_on_when_what_stood_in_its_way_is_gone() {
-    let mut desk = Desk::new();
-    assert_eq!(desk.place(1, Side::Buy), 1);
-    desk.handle(2, &report(ReportKind::Accepted { venue_order_id: 1 }));
-    assert_eq!(desk.handle(3, &report(fill_at(100, 1))), 0);
-    // A bid of ours at the touch: to sell at the market would be to trade with it.
-    assert_eq!(desk.place_at(4, Side::Buy, 100), 1);
-    let bid = report_of(2, ReportKind::Accepted { venue_order_id: 2 });
-    desk.handle(5, &bid);
-    assert_eq!(desk.handle(6, &Event::Command(Command::Flatten(Scope::Engine))), 1, "its cancel");
-    assert_eq!(desk.handle(7, &report_of(2, ReportKind::Canceled)), 1, "now the position");
-    let closing = desk.engine.state().orders.all_working().next().unwrap();
-    assert!(closing.closes() && closing.spec.side == Side::Sell);
-}
-
 fn report(kind: ReportKind) -> Event {
     report_of(1, kind)
 }

@@ -33,6 +33,8 @@ named! {
         StaleBook = "a stale book trades nothing",
         /// After a kill no order is sent until a resume, and what works is cancelled at once.
         KillSwitch = "a kill switch lets nothing new pass",
+        /// A flatten leaves no position that the venue would take an order for.
+        Flat = "a flatten ends with nothing held",
         /// A strategy that failed is not called, orders nothing, and others go on.
         BadScript = "a bad script stands alone",
         /// Once the faults are over, everything is settled and trading goes on.

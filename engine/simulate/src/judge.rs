@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tercel_core::{
     AccountId, Command, Digest, Effect, Engine, Event, FaultKind, MarketData, Nanos, Notice,
-    OrderRequest, ReportKind, Scope, Seq, StrategyId, TradingState,
+    OrderKind, OrderRequest, OrderSpec, ReportKind, Scope, Seq, StrategyId, TradingState,
 };
 use tercel_testkit::check_sums;
 
@@ -35,6 +35,8 @@ pub(crate) struct Judge {
     killed: Killed,
     /// The same before the running cycle.
     killed_before: Killed,
+    /// What is being flattened: what closes may leave, whatever lies below is killed.
+    flattened: Killed,
     /// When orders and replaces were approved.
     paced: VecDeque<Nanos>,
     /// New orders that have left since they were last counted.
@@ -79,6 +81,7 @@ impl Judge {
             running: [false; N_STRATEGIES],
             killed: Killed::default(),
             killed_before: Killed::default(),
+            flattened: Killed::default(),
             paced: VecDeque::new(),
             n_new: 0,
             accepted: [0; N_STRATEGIES],
@@ -116,6 +119,30 @@ impl Judge {
         }
         self.killed.engine = is_halted(state.scope.state);
         self.killed_before = self.killed;
+        for (own, strategy) in self.flattened.strategies.iter_mut().zip(&state.strategies) {
+            *own = strategy.scope.flattens;
+        }
+        for (own, account) in self.flattened.accounts.iter_mut().zip(&state.accounts) {
+            *own = account.scope.flattens;
+        }
+        self.flattened.engine = state.scope.flattens;
+    }
+
+    /// Returns whether a kill, by these switches, holds an order back.
+    fn is_held_back(&self, killed: &Killed, strategy: StrategyId, spec: &OrderSpec) -> bool {
+        let account = account_of(strategy).index();
+        let closes = spec.reduce_only && spec.kind == OrderKind::Market;
+        let mut is_flattened = false;
+        [
+            (killed.engine, self.flattened.engine),
+            (killed.accounts[account], self.flattened.accounts[account]),
+            (killed.strategies[strategy.index()], self.flattened.strategies[strategy.index()]),
+        ]
+        .into_iter()
+        .any(|(killed, flattened)| {
+            is_flattened |= flattened;
+            killed && !(is_flattened && closes)
+        })
     }
 
     /// Takes what went through the engine.
@@ -198,6 +225,7 @@ impl Judge {
                 }
                 Command::Flatten(scope) => {
                     self.loosened(*scope);
+                    *self.flattened.of(*scope) = true;
                     counts.count(Fault::Flatten);
                 }
                 Command::Reduce(_) => counts.count(Fault::Pause),
@@ -236,7 +264,10 @@ impl Judge {
             ("no order".to_owned(), found)
         })?;
         if let Some(strategy) = strategy {
-            let is_killed = self.killed.concerns(strategy);
+            let is_killed = match request {
+                OrderRequest::New { spec, .. } => self.is_held_back(&self.killed, strategy, spec),
+                _ => self.killed.concerns(strategy),
+            };
             self.hold(Invariant::KillSwitch, !is_killed, || {
                 ("no order after a kill".to_owned(), format!("{request:?}"))
             })?;
@@ -270,8 +301,11 @@ impl Judge {
                     FaultKind::Depth | FaultKind::Intents | FaultKind::Quota => {}
                 }
             }
-            Notice::State { scope, state: TradingState::Halted, .. } => {
-                *self.killed.of(*scope) = true;
+            Notice::State { scope, state, .. } => {
+                *self.flattened.of(*scope) &= *state == TradingState::Reducing;
+                if *state == TradingState::Halted {
+                    *self.killed.of(*scope) = true;
+                }
             }
             Notice::BookStale { cause, .. } => match cause {
                 tercel_core::StaleCause::Gap { .. } => counts.count(Fault::BookGap),
@@ -306,10 +340,11 @@ impl Judge {
             })?;
         }
         for request in sent {
-            if let OrderRequest::New { strategy, .. } = request {
+            if let OrderRequest::New { strategy, spec, .. } = request {
                 self.n_new += 1;
-                let was_killed =
-                    self.killed_before.concerns(*strategy) && self.killed.concerns(*strategy);
+                let was_killed = [&self.killed_before, &self.killed]
+                    .iter()
+                    .all(|killed| self.is_held_back(killed, *strategy, spec));
                 self.hold(Invariant::KillSwitch, !was_killed, || {
                     ("nothing new leaves after a kill".to_owned(), format!("{request:?}"))
                 })?;

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tercel_core::{Command, Nanos, OrderState, Scope, Seq};
+use tercel_core::{Command, InstrumentId, Nanos, OrderState, Scope, Seq, StrategyId};
 use tercel_script::ScriptError;
 
 use crate::counts::Counts;
@@ -17,6 +17,10 @@ const TICKS: u64 = 80;
 
 /// Time that everything has to settle in.
 const SETTLE_NS: i64 = 24 * Nanos::SECOND;
+/// A lease of fewer order numbers than a flatten and what the strategies wish beside it may need.
+const FLATTEN_LEASE: u32 = 32;
+/// How often a flatten is asked for at the end.
+const FLATTENS: usize = 5;
 
 /// Time in which everything must trade again.
 const TRADE_NS: i64 = 24 * Nanos::SECOND;
@@ -179,6 +183,7 @@ impl World<'_> {
         self.pass(SETTLE_NS)?;
         self.attend()?;
         self.check_trading()?;
+        self.flatten()?;
         // A cancel may be refused; the second kill withdraws what the first has left.
         for n in 0..2 {
             let is_done = self.life.as_ref().is_some_and(|own| own.n_working() == 0);
@@ -214,6 +219,45 @@ impl World<'_> {
             })?;
         }
         Ok(())
+    }
+
+    /// Has everything closed. What records the orders may fail while that begins, which halts the engine;
+    /// then it is for a person to ask again.
+    fn flatten(&mut self) -> Checked {
+        for _ in 0..FLATTENS {
+            self.command(Command::Flatten(Scope::Engine))?;
+            self.pass(SETTLE_NS)?;
+            if self.life.as_ref().is_some_and(|own| own.engine().state().scope.flattens) {
+                return self.check_flat();
+            }
+        }
+        // One event may close more than there are numbers leased: then it never comes about.
+        let is_lease_small = self.plan.recorder.lease < FLATTEN_LEASE;
+        self.judge.hold(Invariant::Flat, is_lease_small, || {
+            ("a flatten that goes on".to_owned(), format!("{FLATTENS} that ended in a halt"))
+        })
+    }
+
+    /// Checks that nobody holds what an order could close, and that none is about to.
+    fn check_flat(&mut self) -> Checked {
+        let Some(life) = &self.life else { return Ok(()) };
+        let state = life.engine().state();
+        let held = (0..).map(StrategyId).take(state.strategies.len()).find_map(|id| {
+            let instruments = (0..).map(InstrumentId).take(state.instruments.len());
+            let mut held = instruments.filter(|instrument| {
+                let closing = state.orders.working(*instrument);
+                let mut closing = closing.filter(|own| own.strategy == id && own.closes());
+                state.closing_order(id, *instrument).is_some() || closing.next().is_some()
+            });
+            held.next().map(|instrument| {
+                let qty = state.strategies[id.index()].scope.positions[instrument.index()].qty;
+                let told = state.closing;
+                format!("strategy {id} holds {qty} of instrument {instrument}; {told:?}")
+            })
+        });
+        self.judge.hold(Invariant::Flat, held.is_none(), || {
+            ("nothing that could be closed".to_owned(), held.unwrap_or_default())
+        })
     }
 
     /// Checks that nothing is left open, and that engine and venue agree.

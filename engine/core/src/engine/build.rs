@@ -13,7 +13,7 @@ use crate::intent::Intents;
 use crate::num::{Notional, Seq};
 use crate::orders::OrderTable;
 use crate::scope::ScopeState;
-use crate::state::{Account, Balance, Listener, Market, State, StrategyState};
+use crate::state::{Account, Balance, Closing, Listener, Market, State, StrategyState};
 use crate::strategy::{Interest, Strategy};
 use crate::timers::Timers;
 
@@ -139,6 +139,7 @@ fn build_state(config: &EngineConfig) -> Result<State, ConfigError> {
         strategies: strategies.collect(),
         scope: ScopeState::new(Scope::Engine, n_instruments, config.limits.clone()),
         next_order_id: ClientOrderId::new(config.run, 1),
+        closing: Closing::default(),
     })
 }
 

@@ -27,7 +27,7 @@ impl Engine {
         for intent in &mut intents {
             match intent {
                 Intent::Place { id, spec } => {
-                    self.place(strategy, *id, spec, Origin::Strategy, now, effects);
+                    self.place(strategy, *id, spec, now, effects);
                 }
                 Intent::Unrepresentable { id, .. } => {
                     self.refuse(strategy, *id, RiskReject::Precision, effects);
@@ -120,17 +120,16 @@ impl Engine {
         }
     }
 
-    pub(super) fn place(
+    fn place(
         &mut self,
         strategy: StrategyId,
         id: ClientOrderId,
         spec: &OrderSpec,
-        origin: Origin,
         now: Nanos,
         effects: &mut Effects,
     ) {
         self.roll_days(strategy, now);
-        match risk::approve_new(&self.state, strategy, id, spec, origin, now) {
+        match risk::approve_new(&self.state, strategy, id, spec, Origin::Strategy, now) {
             Ok(approved) => {
                 self.enter(approved.order, now);
                 effects.push(Effect::Send(approved.request));
@@ -197,7 +196,7 @@ impl Engine {
         true
     }
 
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         strategy: StrategyId,
         order: ClientOrderId,

@@ -1,12 +1,14 @@
 //! The engine: takes events one by one, keeps the state, calls the strategies, emits effects.
 //!
 //! This file routes; `markets.rs` takes market data, `reports.rs` execution reports and account
-//! news, `takeover.rs` positions that somebody else has changed, `adopt.rs` orders of other origin, `intents.rs` turns wishes into approved requests, `switches.rs` holds kill switch, loss
-//! limits and commands, `recovery.rs` what a restart repeats from a journal, `replace.rs` the
-//! change of a strategy for another version.
+//! news, `takeover.rs` positions that somebody else has changed, `adopt.rs` orders of other origin,
+//! `intents.rs` turns wishes into approved requests, `switches.rs` holds kill switch, loss limits and
+//! commands, `flatten.rs` what closes positions, `recovery.rs` what a restart repeats from a journal,
+//! `replace.rs` the change of a strategy for another version.
 
 mod adopt;
 mod build;
+mod flatten;
 mod intents;
 mod markets;
 mod recovery;
@@ -165,6 +167,8 @@ impl Engine {
     #[inline(never)]
     fn on_time(&mut self, now: Nanos, effects: &mut Effects) {
         self.close_due_bars(now, effects);
+        // Before any strategy is called: numbers of orders that follow its call are its own.
+        self.close_what_is_left(now, effects);
         for idx in 0..self.state.strategies.len() {
             let id = strategy_id(idx);
             // All are taken before any is called for: a timer that sets itself anew for a time that

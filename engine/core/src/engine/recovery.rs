@@ -11,7 +11,7 @@ use crate::limits::{OnHalt, TradingState};
 use crate::num::{Nanos, Price, Seq};
 use crate::order::{ExecutionReport, OrderRequest, ReportKind};
 use crate::orders::{Order, OrderState};
-use crate::state::State;
+use crate::state::{Closing, State};
 use crate::timers::Timer;
 use crate::value::Value;
 
@@ -258,6 +258,9 @@ impl Recovery {
         }
         self.engine.roll_all_days(now);
         let mut state = self.engine.state;
+        // What a flatten had under way is asked for again once the venue has been compared.
+        let at = if state.flattens_any() { now } else { Closing::NEVER };
+        state.closing = Closing { at, pause_ns: 0 };
         for market in &mut state.markets {
             market.book = crate::book::OrderBook::new();
             market.quote = None;

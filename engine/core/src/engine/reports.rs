@@ -30,14 +30,17 @@ impl Engine {
                 }
                 let is_alive =
                     matches!(change, Change::Accepted | Change::Replaced | Change::Filled(_));
-                // What closes and was refused would be refused again.
-                let is_refused = matches!(change, Change::Rejected(_) | Change::Expired)
-                    && after.closes()
-                    && after.filled.is_zero();
                 let is_over = !after.is_working();
-                let may_close = (is_over || matches!(change, Change::Filled(_))) && !is_refused;
+                let is_filled = matches!(change, Change::Filled(_));
+                // What closes and has come to nothing would do so again at once.
+                let is_refused = is_over && after.closes() && after.filled.is_zero();
                 // Before the owner is called: numbers of orders that follow its call are its own.
-                if may_close {
+                if is_refused {
+                    self.close_later(now);
+                } else if is_over || is_filled {
+                    if is_filled && after.closes() {
+                        self.closing_succeeds();
+                    }
                     self.go_on_flattening(&after, now, effects);
                 }
                 self.tell_owner(&after, change, now, effects);
@@ -163,8 +166,8 @@ impl Engine {
         self.call(order.strategy, &StrategyEvent::Order { order: id, change }, now, effects);
     }
 
-    /// Withdraws an order that turns out to work after a kill: the cancel that the kill sent has been
-    /// refused because it overtook the order.
+    /// Withdraws an order that turns out to work after a kill or a flatten: the cancel that was sent then
+    /// has been refused because it overtook the order, or nobody knew of the order.
     pub(super) fn cancel_if_killed(
         &mut self,
         id: ClientOrderId,
@@ -178,7 +181,14 @@ impl Engine {
         }
         let account = &self.state.accounts[order.account.index()].scope;
         let own = &self.state.strategies[strategy.index()].scope;
-        if [own, account, &self.state.scope].iter().any(|scope| scope.withdraws_orders()) {
+        let mut is_flattened = false;
+        let withdraws = [&self.state.scope, account, own].into_iter().any(|scope| {
+            is_flattened |= scope.flattens;
+            // What closes a position works on, whatever is halted below the flatten.
+            let closes = is_flattened && order.closes();
+            (is_flattened || scope.withdraws_orders()) && !closes
+        });
+        if withdraws {
             self.cancel(strategy, id, now, effects);
         }
     }

@@ -3,13 +3,11 @@
 use crate::effect::{Effects, Notice, StateCause};
 use crate::engine::Engine;
 use crate::event::{Command, Scope};
-use crate::ids::{InstrumentId, StrategyId};
+use crate::instrument::Instrument;
 use crate::limits::{OnHalt, RiskLimits, TradingState};
-use crate::num::{Nanos, Quantity, Side};
-use crate::order::OrderSpec;
-use crate::orders::Order;
-use crate::risk::Origin;
+use crate::num::Nanos;
 use crate::scope::ScopeState;
+use crate::state::Market;
 use crate::strategy::StrategyEvent;
 
 impl Engine {
@@ -28,6 +26,11 @@ impl Engine {
                 // Without a new mark the limit that tripped would trip again at once.
                 self.renew_loss_marks(*scope, effects);
                 self.switch(*scope, TradingState::Active, StateCause::Command, effects);
+                // What a flatten below it has left can be closed now.
+                if self.state.flattens_any() {
+                    self.state.closing.at = now;
+                    self.refresh_deadline();
+                }
             }
             // Only a resume loosens a kill.
             Command::Reduce(scope) if self.scope(*scope).state == TradingState::Halted => {}
@@ -69,23 +72,21 @@ impl Engine {
     #[inline(never)]
     fn check_losses(&mut self, now: Nanos, effects: &mut Effects) {
         self.roll_all_days(now);
-        let mut tripped = false;
         let state = &mut self.state;
-        let strategies = state.strategies.iter_mut().map(|strategy| &mut strategy.scope);
-        let accounts = state.accounts.iter_mut().map(|account| &mut account.scope);
-        for scope in strategies.chain(accounts).chain([&mut state.scope]) {
-            let pnl = scope.pnl(&state.instruments, &state.markets);
-            scope.pnl_max = scope.pnl_max.max(pnl);
-            if scope.state == TradingState::Halted {
-                continue;
-            }
-            let Some(cause) = scope.reached_loss(pnl) else { continue };
-            scope.state = TradingState::Halted;
-            scope.flattens = false;
-            scope.keeps_orders = scope.limits.on_halt == OnHalt::Keep;
-            effects.notice(Notice::State { scope: scope.id, state: scope.state, cause });
-            tripped = true;
+        let (instruments, markets) = (&state.instruments, &state.markets);
+        let all = state.scope.flattens;
+        let mut tripped = false;
+        let mut watch = |scope: &mut ScopeState, is_below: bool| {
+            tripped |= scope.trip(is_below, instruments, markets, effects);
+        };
+        for strategy in &mut state.strategies {
+            let is_below = all || state.accounts[strategy.account.index()].scope.flattens;
+            watch(&mut strategy.scope, is_below);
         }
+        for account in &mut state.accounts {
+            watch(&mut account.scope, all);
+        }
+        watch(&mut state.scope, false);
         if tripped {
             self.cancel_halted(now, effects);
         }
@@ -156,65 +157,6 @@ impl Engine {
         }
     }
 
-    /// Cancels the scope's orders, lets it only reduce, and closes what its strategies hold. What they
-    /// come to hold after that, because an order filled before its cancel came, is closed as well.
-    fn flatten(&mut self, scope: Scope, now: Nanos, effects: &mut Effects) {
-        self.cancel_those(scope, None, |order| !order.closes(), now, effects);
-        self.switch(scope, TradingState::Reducing, StateCause::Command, effects);
-        self.scope_mut(scope).flattens = true;
-        for idx in 0..self.state.strategies.len() {
-            let id = super::strategy_id(idx);
-            let strategy = &self.state.strategies[idx];
-            let concerned = match scope {
-                Scope::Strategy(one) => one == id,
-                Scope::Account(account) => account == strategy.account,
-                Scope::Engine => true,
-            };
-            if concerned {
-                for instrument in 0..self.state.instruments.len() {
-                    self.close_position(id, self.state.instruments[instrument].id, now, effects);
-                }
-            }
-        }
-    }
-
-    /// Goes on closing what an order's owner holds, if it is to hold nothing: the order has filled, or
-    /// stood in the way and is over.
-    pub(super) fn go_on_flattening(&mut self, order: &Order, now: Nanos, effects: &mut Effects) {
-        let own = &self.state.strategies[order.strategy.index()].scope;
-        let account = &self.state.accounts[order.account.index()].scope;
-        if [own, account, &self.state.scope].iter().any(|scope| scope.flattens) {
-            self.close_position(order.strategy, order.spec.instrument, now, effects);
-        }
-    }
-
-    /// Closes what a strategy holds of an instrument and no order is about to close.
-    fn close_position(
-        &mut self,
-        id: StrategyId,
-        instrument: InstrumentId,
-        now: Nanos,
-        effects: &mut Effects,
-    ) {
-        if self.repeats {
-            return;
-        }
-        let held = self.state.strategies[id.index()].scope.positions[instrument.index()].qty;
-        let closing = self.state.orders.working(instrument);
-        let closing = closing.filter(|order| order.strategy == id && order.closes());
-        let under_way: i64 = closing.map(|order| order.leaves().0 * order.spec.side.sign()).sum();
-        let rest = held.0.saturating_add(under_way);
-        if rest == 0 || rest.signum() != held.0.signum() {
-            return;
-        }
-        let side = if rest > 0 { Side::Sell } else { Side::Buy };
-        let qty = Quantity(rest.saturating_abs());
-        let spec = OrderSpec { reduce_only: true, ..OrderSpec::market(instrument, side, qty) };
-        let order_id = self.state.next_order_id;
-        self.state.next_order_id = order_id.plus(1);
-        self.place(id, order_id, &spec, Origin::Flatten, now, effects);
-    }
-
     /// Lets limits that would trip again at once count from here on. A record tells of it, for it has
     /// no prices to find out.
     fn renew_loss_marks(&mut self, id: Scope, effects: &mut Effects) {
@@ -243,5 +185,29 @@ impl Engine {
             Scope::Account(id) => &mut self.state.accounts[id.index()].scope,
             Scope::Engine => &mut self.state.scope,
         }
+    }
+}
+
+impl ScopeState {
+    /// Looks at profit and loss, and halts the scope if a limit is reached; returns whether it is.
+    /// `is_below` says whether a scope that it lies in is being flattened.
+    fn trip(
+        &mut self,
+        is_below: bool,
+        instruments: &[Instrument],
+        markets: &[Market],
+        effects: &mut Effects,
+    ) -> bool {
+        let pnl = self.pnl(instruments, markets);
+        self.pnl_max = self.pnl_max.max(pnl);
+        // What is being flattened can only shrink: to halt it would leave it with what it holds.
+        if self.state == TradingState::Halted || self.flattens || is_below {
+            return false;
+        }
+        let Some(cause) = self.reached_loss(pnl) else { return false };
+        self.state = TradingState::Halted;
+        self.keeps_orders = self.limits.on_halt == OnHalt::Keep;
+        effects.notice(Notice::State { scope: self.id, state: self.state, cause });
+        true
     }
 }

@@ -135,9 +135,7 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
         else {
             return false;
         };
-        let strategy = &state.strategies[order.strategy.index()].scope;
-        let account = &state.accounts[order.account.index()].scope;
-        [strategy, account, &state.scope].iter().any(|scope| scope.state == TradingState::Halted)
+        state.halted_by(order.strategy, order.closes()).is_some()
     }
 
     /// Tells the engine that a request which waited was not sent. What waits behind a new order is void.

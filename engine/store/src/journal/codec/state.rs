@@ -1,7 +1,7 @@
 //! Bytes of a whole engine's state.
 
 use tercel_core::{
-    AccountImage, Balance, Bar, BarSpec, BookImage, BookState, ClosedBar, Day, Exposure,
+    AccountImage, Balance, Bar, BarSpec, BookImage, BookState, ClosedBar, Closing, Day, Exposure,
     InstrumentKind, InstrumentSpec, Interest, Level, MarketImage, Order, OrderImage, OrderState,
     OrdersImage, Pending, Position, Quote, Replacement, ScopeImage, SeriesImage, StateImage,
     StrategyImage, Trade,
@@ -19,7 +19,10 @@ wire_struct!(StateImage {
     strategies,
     scope,
     next_order_id,
+    closing,
 });
+
+wire_struct!(Closing { at, pause_ns });
 
 wire_struct!(InstrumentSpec {
     symbol,
