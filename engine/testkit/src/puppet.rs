@@ -114,16 +114,20 @@ impl Strategy for Puppet {
             StrategyEvent::Signal(_) => Seen::Signal,
             StrategyEvent::Stop => Seen::Stop,
         });
+        // What a strategy that stood still was given meanwhile may be more than fits into one call.
         while let Some(todo) = inner.todo.pop_front() {
-            match todo {
+            let fits = match &todo {
                 Todo::Place(spec) => {
-                    let id = intents.place(spec).expect("tests stay below the intent limit");
-                    inner.placed.push(id);
+                    let id = intents.place(*spec).ok();
+                    inner.placed.extend(id);
+                    id.is_some()
                 }
-                Todo::Intent(intent) => {
-                    intents.push(intent).expect("tests stay below the intent limit");
-                }
-                Todo::Fail(fault) => return Err(fault),
+                Todo::Intent(intent) => intents.push(intent.clone()).is_ok(),
+                Todo::Fail(fault) => return Err(fault.clone()),
+            };
+            if !fits {
+                inner.todo.push_front(todo);
+                break;
             }
         }
         Ok(())
