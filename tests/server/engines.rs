@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
-use tercel_core::{OrderRequest, State};
+use tercel_core::{Command, Event, OrderRequest, Scope, State};
 use tercel_runtime::recover;
 use tercel_store::journal::{Record, RecordedEffect};
 use tercel_store::runs::{RunCatalog, RunFolder};
@@ -512,4 +512,37 @@ fn a_start_that_is_cut_off_is_none() {
     assert_eq!(server.stop("-TERM"), Some(0));
     let (n_whole, n_cut) = audit(&place);
     assert!(n_whole >= 7 && n_cut >= 6, "{n_whole} whole, {n_cut} cut off");
+}
+
+/// Of a loss limit that two engines share, one lost its half and kept what it held, while the other traded
+/// on: together they could lose more than the limit and go on opening positions.
+#[test]
+fn a_shared_loss_limit_that_trips_on_one_engine_halts_all() {
+    // The first fill's fee is more than the first engine's share; the second does not trade by itself.
+    let rest = "[limits.engine]\ndaily_loss = \"0.002\"\n[[strategy]]\nscript = \"trader.luau\"\n\
+                name = \"one\"\nsymbols = [\"BTCUSDT\"]\n[[strategy]]\nscript = \"idle.luau\"\n\
+                name = \"two\"\nsymbols = [\"ETHUSDT\"]\n";
+    let place = Place::of(TRADER, BY_INSTRUMENTS, &feed("50.0"), rest);
+    let idle = "strategy { name = \"idle\" }\nfunction on_trade(price, qty, side, time) end\n";
+    std::fs::write(place.path("idle.luau"), idle).unwrap();
+    let mut server = place.start();
+    server.wait_until(|status| {
+        status["engines"].as_array().unwrap().iter().all(|own| own["state"] == "halted")
+    });
+    assert_eq!(server.stop("-TERM"), Some(0));
+    // The command that halted the other is on its record, and its run is executed again with it.
+    let halts = |run: usize| {
+        let records = journal(&place.runs()[run]).records().unwrap();
+        let is_halt = |record: Record| match record {
+            Record::Entry(entry) => {
+                entry.event == Some(Event::Command(Command::Halt(Scope::Engine)))
+            }
+            _ => false,
+        };
+        records.filter(|own| is_halt(own.as_ref().unwrap().1.clone())).count()
+    };
+    assert_eq!((halts(0), halts(1)), (0, 1));
+    for run in ["1", "2"] {
+        assert_eq!(place.json(&["replay", run, "--json"])["identical"], true);
+    }
 }

@@ -110,9 +110,10 @@ impl Setup {
                 );
                 wrong("engines", &message)
             }
-            DealError::NoEngine | DealError::TooSmall { .. } | DealError::Runs { .. } => {
-                wrong("engines", &error.to_string())
-            }
+            DealError::NoEngine
+            | DealError::TooSmall { .. }
+            | DealError::BalanceTooSmall { .. }
+            | DealError::Runs { .. } => wrong("engines", &error.to_string()),
         })?;
         if let Some(idle) = shards.iter().find(|shard| shard.strategies.is_empty()) {
             let message = format!(

@@ -1,6 +1,6 @@
 //! The engines' threads: everything that must stay on one is built there.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tercel_core::{AccountId, Engine, Instrument, InstrumentId, Nanos, StrategyId};
@@ -21,6 +21,7 @@ use super::kept::Kept;
 use super::live::{self, Exchange};
 use super::notices::Notices;
 use super::scripts::Slot;
+use super::shared_losses::SharedLosses;
 use super::{EngineOf, Server, now, timing};
 use crate::exit::{Blame, Failure, Outcome};
 use crate::logging;
@@ -59,6 +60,7 @@ pub(super) fn start(
     let kept_in = first.folder.path.clone();
     let accounts = first.beginning.state.accounts.iter().map(|own| own.name.clone()).collect();
     let notices = Notices::default();
+    let together = Arc::new(OnceLock::new());
     let is_over = SourcesOver::new(n_engines);
     let (mut engines, mut slots, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     let mut places = StartLine::places(n_engines + 1).into_iter();
@@ -90,6 +92,7 @@ pub(super) fn start(
             versions,
             intents_per_call: setup.intents_per_call,
             notices: notices.of_engine((n_engines > 1).then_some(index)),
+            losses: SharedLosses::new(index, &together),
             starter,
             file: own_file,
         };
@@ -109,6 +112,8 @@ pub(super) fn start(
         Profile::Shared => Vec::new(),
     };
     let shards = Shards::spawn(threads, config.run.deal.by(), &cores, COMMANDS).or_machine()?;
+    // No engine trades before this: they wait for each other and for who attends to them.
+    let _first = together.set(shards.handle().clone());
     let server = Arc::new(Server {
         engines,
         started: std::time::Instant::now(),
@@ -253,6 +258,7 @@ pub(super) struct Body {
     intents_per_call: usize,
     recorder: Recorder,
     pub(super) notices: Notices,
+    losses: SharedLosses,
     starter: Starter,
 }
 
@@ -308,6 +314,7 @@ impl Body {
             intents_per_call,
             recorder,
             notices,
+            losses,
             starter,
             ..
         } = self;
@@ -320,16 +327,33 @@ impl Body {
             }
         }
         let port = PaperPort::new(venue).forgetting(lost);
-        let own = Loop { file, beginning, versions, intents_per_call, recorder, notices, starter };
+        let own = Loop {
+            file,
+            beginning,
+            versions,
+            intents_per_call,
+            recorder,
+            notices,
+            losses,
+            starter,
+        };
         (own, port)
     }
 
     /// Has another port.
     pub(super) fn elsewhere(self) -> Loop {
         let Self {
-            file, beginning, versions, intents_per_call, recorder, notices, starter, ..
+            file,
+            beginning,
+            versions,
+            intents_per_call,
+            recorder,
+            notices,
+            losses,
+            starter,
+            ..
         } = self;
-        Loop { file, beginning, versions, intents_per_call, recorder, notices, starter }
+        Loop { file, beginning, versions, intents_per_call, recorder, notices, losses, starter }
     }
 }
 
@@ -341,6 +365,7 @@ pub(super) struct Loop {
     intents_per_call: usize,
     recorder: Recorder,
     notices: Notices,
+    losses: SharedLosses,
     starter: Starter,
 }
 
@@ -352,8 +377,16 @@ impl Loop {
         source: S,
         control: Control,
     ) -> Outcome<Ending> {
-        let Self { file, beginning, versions, intents_per_call, mut recorder, notices, starter } =
-            self;
+        let Self {
+            file,
+            beginning,
+            versions,
+            intents_per_call,
+            mut recorder,
+            notices,
+            losses,
+            starter,
+        } = self;
         let at = began_at(&beginning);
         let nobody = beginning.state.strategies.iter().map(|_| placeholder()).collect();
         let mut engine = Engine::restore(beginning.state, nobody, intents_per_call).or_machine()?;
@@ -370,8 +403,8 @@ impl Loop {
             idle: config.run.idle_strategy(),
             ..LoopOptions::default()
         };
-        let parts =
-            Parts { engine, clock, port, recorder, observer: notices, sources: vec![source] };
+        let observer = losses.over(notices);
+        let parts = Parts { engine, clock, port, recorder, observer, sources: vec![source] };
         let mut event_loop = EventLoop::new(parts, control, options);
         Ok(event_loop.run())
     }

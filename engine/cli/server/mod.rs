@@ -4,9 +4,10 @@
 //! Every start is a recovery: seal the runs before, read what they left, begin new runs with that.
 //! `predecessors.rs` finds what was left, `destination.rs` says whether its orders went the same way,
 //! `begin.rs` decides what a run begins with, `engine.rs` is an engine's thread, `endings.rs` says what it
-//! means that one ended, `scripts.rs` holds the versions of the strategies, `socket.rs` answers `tercel
-//! ctl`, `watch.rs` sees files change, `live.rs` is a real venue, `links.rs` how the connections to it stand
-//! and `account_words.rs` what is told of the accounts there.
+//! means that one ended, `shared_losses.rs` halts all of them when one has lost its share, `scripts.rs`
+//! holds the versions of the strategies, `socket.rs` answers `tercel ctl`, `watch.rs` sees files change,
+//! `live.rs` is a real venue, `links.rs` how the connections to it stand and `account_words.rs` what is told
+//! of the accounts there.
 
 mod account_words;
 pub(crate) mod begin;
@@ -20,6 +21,7 @@ mod live;
 mod notices;
 pub(crate) mod predecessors;
 mod scripts;
+mod shared_losses;
 mod socket;
 mod status;
 mod timing;

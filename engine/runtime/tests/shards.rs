@@ -97,7 +97,7 @@ fn what_is_split_adds_up_to_the_whole_and_every_strategy_is_dealt_once() {
         let n = random.index(7) + 1;
         let mut config = whole(limits(&mut random, i64::try_from(n).unwrap()));
         for account in &mut config.accounts {
-            let amount = Decimal::new(random.between(0, 1 << 50), 8);
+            let amount = Decimal::new(random.between(7, 1 << 50), 8);
             account.balances = vec![(AssetId(1), amount)];
         }
         for by in [DealBy::Accounts, DealBy::Instruments] {
@@ -111,7 +111,9 @@ fn what_is_split_adds_up_to_the_whole_and_every_strategy_is_dealt_once() {
                     account.balances[0].1
                 });
                 if by_instrument {
-                    let parts = shards.iter().map(|shard| &shard.config.accounts[id].limits);
+                    // Those that trade it: with more engines than instruments, not all do.
+                    let traders = shards.iter().filter(|shard| !shard.strategies.is_empty());
+                    let parts = traders.map(|shard| &shard.config.accounts[id].limits);
                     assert_split(&account.limits, parts, true);
                 }
             }
@@ -134,6 +136,36 @@ fn what_is_split_adds_up_to_the_whole_and_every_strategy_is_dealt_once() {
             }
         }
     }
+}
+
+/// Engines on which an account trades nothing had their share of its money and limits all the same, which
+/// nobody could use; and a balance written as `1` fell to the first of two engines alone.
+#[test]
+fn an_account_is_split_between_those_that_trade_it() {
+    let limits = RiskLimits { open_orders: Some(10), ..RiskLimits::default() };
+    let mut config = whole(limits);
+    // Account 0 trades on engines 0 and 1 of three, account 1 on engine 2 alone, account 2 nowhere.
+    config.strategies.retain(|own| match own.account.index() {
+        0 => own.instruments[0].index() < 2,
+        1 => own.instruments[0].index() == 2,
+        _ => false,
+    });
+    let amount = |amount: Decimal| vec![(AssetId(1), amount)];
+    config.accounts.iter_mut().for_each(|account| account.balances = amount(Decimal::ONE));
+    let shards = deal(&config, 3, DealBy::Instruments).unwrap();
+    let of = |id: usize| -> Vec<_> {
+        let accounts = shards.iter().map(|shard| &shard.config.accounts[id]);
+        accounts.map(|own| (own.balances[0].1.to_string(), own.limits.open_orders)).collect()
+    };
+    let part = |amount: &str, orders: u32| (amount.to_owned(), Some(orders));
+    let nothing = || ("0".to_owned(), None);
+    assert_eq!(of(0), [part("0.5", 5), part("0.5", 5), nothing()]);
+    assert_eq!(of(1), [nothing(), nothing(), part("1", 10)]);
+    assert_eq!(of(2), [part("1", 10), nothing(), nothing()]);
+    config.accounts[0].balances = amount(Decimal::new(1, 8));
+    let error = deal(&config, 3, DealBy::Instruments).unwrap_err();
+    assert!(matches!(error, DealError::BalanceTooSmall { n: 2, .. }), "{error}");
+    assert!(error.to_string().contains("0.00000001"), "{error}");
 }
 
 #[test]
@@ -364,6 +396,15 @@ fn one_handle_commands_and_sums_all_engines() {
         (Some((1, StrategyId(1))), Some((0, StrategyId(4))), None)
     );
     assert!(handle.has_account(1, AccountId(1)) && !handle.has_account(1, AccountId(2)));
+    // Accounts are on one engine each: nobody else has a share of their limits.
+    assert_eq!(handle.halt_others(0, Scope::Account(AccountId(0))), Ok(0));
+    assert_eq!(handle.halt_others(0, Scope::Engine), Ok(1));
+    let states = |status: &tercel_runtime::ShardsStatus| {
+        status.engines.iter().map(|own| own.as_ref().unwrap().state).collect::<Vec<_>>()
+    };
+    until("the other is halted", &|status| {
+        states(status) == [TradingState::Active, TradingState::Halted]
+    });
     // One that ends by itself leaves the other alone.
     handle.engines()[1].stop();
     let begun = std::time::Instant::now();

@@ -2,8 +2,8 @@
 
 use rust_decimal::Decimal;
 use tercel_core::{
-    AccountId, EngineConfig, InstrumentId, InstrumentSpec, Notional, Quantity, RiskLimits,
-    StrategyConfig, StrategyId,
+    AccountConfig, AccountId, EngineConfig, InstrumentId, InstrumentSpec, Notional, Quantity,
+    RiskLimits, StrategyConfig, StrategyId,
 };
 
 /// By what strategies are dealt: engine `id mod n` gets those of the account or instrument `id`.
@@ -13,8 +13,8 @@ pub enum DealBy {
     /// the engine are split.
     Accounts,
     /// By their instruments, which must all fall to one engine: an instrument is traded on one
-    /// engine only. Limits of the engine, and limits and balances of accounts, are split; limits of
-    /// a position stay whole.
+    /// engine only. Limits of the engine are split, and limits and balances of an account between the
+    /// engines that trade it; limits of a position stay whole.
     Instruments,
 }
 
@@ -94,6 +94,21 @@ pub enum DealError {
         /// How many engines there are.
         n: usize,
     },
+    /// A balance is too small: an engine would be left with nothing.
+    #[error(
+        "the balance {amount} {asset} of account {account} cannot be split into {n}: raise it or take \
+         fewer engines"
+    )]
+    BalanceTooSmall {
+        /// Whose.
+        account: String,
+        /// Of which asset.
+        asset: String,
+        /// What it is.
+        amount: Decimal,
+        /// How many engines trade the account.
+        n: usize,
+    },
     /// There are not enough run numbers after this one.
     #[error("run {run} leaves no numbers for {n} engines: run numbers are below 2^24")]
     Runs {
@@ -108,12 +123,17 @@ pub enum DealError {
 ///
 /// A limit that adds up over engines (position, exposure, open orders, orders a second and a day,
 /// trades a day, daily loss, drawdown) is split without remainder: each gets the integer share, the
-/// first one what is left over as well. What does not add up (size of an order, collar, ratio of
-/// cancels, cooldown) is the same for all.
+/// first one what is left over as well. What does not add up is the same for all, and holds on each by
+/// itself: size of an order, collar, cooldown, and the ratio of cancels, which each judges from its own
+/// hundredth order on.
+///
+/// Quantities, notionals and counts together never exceed the whole. A share of a loss can be exceeded
+/// after it has tripped, as a whole one can, by what is still held; that it halts the others as well is for
+/// `ShardsHandle::halt_others`.
 ///
 /// # Errors
 ///
-/// If there is no engine, a strategy would be divided, or a limit cannot be split.
+/// If there is no engine, a strategy would be divided, or a limit or balance cannot be split.
 pub fn deal(config: &EngineConfig, n: usize, by: DealBy) -> Result<Vec<Shard>, DealError> {
     if n == 0 {
         return Err(DealError::NoEngine);
@@ -135,16 +155,14 @@ pub fn deal(config: &EngineConfig, n: usize, by: DealBy) -> Result<Vec<Shard>, D
             shard.run += u32::try_from(index).unwrap_or(0);
             shard.strategies = own.iter().map(|id| config.strategies[*id].clone()).collect();
             shard.limits = share(&config.limits, index, n, by)?;
-            for (account, id) in shard.accounts.iter_mut().zip(0_usize..) {
+            for (account, id) in shard.accounts.iter_mut().zip((0..).map(AccountId)) {
                 match by {
-                    DealBy::Accounts if id % n == index => {}
+                    DealBy::Accounts if engine_of(id, n) == index => {}
                     // It is another engine's: here it holds nothing and nobody trades it.
                     DealBy::Accounts => account.balances.clear(),
                     DealBy::Instruments => {
-                        account.limits = share(&account.limits, index, n, by)?;
-                        for (_, amount) in &mut account.balances {
-                            *amount = share_of_balance(*amount, index, n);
-                        }
+                        let traders = traders(config, &owners, id);
+                        split_account(account, &config.assets, index, &traders)?;
                     }
                 }
             }
@@ -159,6 +177,48 @@ pub fn deal(config: &EngineConfig, n: usize, by: DealBy) -> Result<Vec<Shard>, D
 /// Returns which engine an account is on, where accounts are dealt.
 pub(super) const fn engine_of(account: AccountId, n: usize) -> usize {
     account.index() % n
+}
+
+/// Leaves an account what engine `index` has of it, where these trade it.
+fn split_account(
+    account: &mut AccountConfig,
+    assets: &[String],
+    index: usize,
+    traders: &[usize],
+) -> Result<(), DealError> {
+    let n = traders.len();
+    let Some(place) = traders.iter().position(|trader| *trader == index) else {
+        account.balances.iter_mut().for_each(|(_, amount)| *amount = Decimal::ZERO);
+        account.limits = RiskLimits::default();
+        return Ok(());
+    };
+    if n == 1 {
+        return Ok(());
+    }
+    account.limits = share(&account.limits, place, n, DealBy::Instruments)?;
+    for (asset, amount) in &mut account.balances {
+        let part = share_of_balance(*amount, place, n);
+        *amount = part.ok_or_else(|| DealError::BalanceTooSmall {
+            account: account.name.clone(),
+            asset: assets.get(asset.index()).cloned().unwrap_or_default(),
+            amount: *amount,
+            n,
+        })?;
+    }
+    Ok(())
+}
+
+/// Returns the engines that trade an account, ascending; the first one if none does.
+fn traders(config: &EngineConfig, owners: &[usize], account: AccountId) -> Vec<usize> {
+    let strategies = config.strategies.iter().zip(owners);
+    let own = strategies.filter(|(strategy, _)| strategy.account == account);
+    let mut traders: Vec<_> = own.map(|(_, owner)| *owner).collect();
+    traders.sort_unstable();
+    traders.dedup();
+    if traders.is_empty() {
+        traders.push(0);
+    }
+    traders
 }
 
 fn owner(strategy: &StrategyConfig, n: usize, by: DealBy) -> Result<usize, DealError> {
@@ -239,9 +299,19 @@ fn share(limits: &RiskLimits, index: usize, n: usize, by: DealBy) -> Result<Risk
     })
 }
 
-/// Splits an amount at the digits that it is written with.
-fn share_of_balance(amount: Decimal, index: usize, n: usize) -> Decimal {
+/// Digits behind the point at which amounts are split at least.
+const DIGITS: u32 = 8;
+
+/// Splits an amount without remainder, at the digits that it is written with or at more; `None` if something
+/// is split and less than a part is left for one.
+fn share_of_balance(amount: Decimal, index: usize, n: usize) -> Option<Decimal> {
+    let mut fine = amount;
+    fine.rescale(amount.scale().max(DIGITS));
     let parts = i128::try_from(n).unwrap_or(i128::MAX);
-    let rest = if index == 0 { amount.mantissa() % parts } else { 0 };
-    Decimal::from_i128_with_scale(amount.mantissa() / parts + rest, amount.scale())
+    let part = fine.mantissa() / parts;
+    if part == 0 && !amount.is_zero() {
+        return None;
+    }
+    let rest = if index == 0 { fine.mantissa() % parts } else { 0 };
+    Some(Decimal::from_i128_with_scale(part + rest, fine.scale()).normalize())
 }

@@ -2,7 +2,8 @@
 //! anything with another while it runs.
 //!
 //! What they share by configuration is split before they start ([`deal`]): quantities, notionals, counts
-//! and rates together never exceed the whole. A loss limit that trips halts the engine that it trips on.
+//! and rates together never exceed the whole. A loss limit that trips halts the engine that it trips on;
+//! `ShardsHandle::halt_others` halts those that share it.
 
 mod deal;
 mod start_line;
@@ -218,6 +219,22 @@ impl ShardsHandle {
                 each(*scope, &|scope| Command::SetLimits(scope, limits.clone()))
             }
         }
+    }
+
+    /// Halts a scope on all other engines that have a share of its limits, because the share of the engine
+    /// `index` has tripped: together they have lost no more than the whole then. Does not wait; until they
+    /// come to it they trade on. Returns how many engines were told.
+    ///
+    /// # Errors
+    ///
+    /// If an engine did not take it; all others did.
+    pub fn halt_others(&self, index: usize, scope: Scope) -> Result<usize, ShardsRefused> {
+        if !self.is_shared(scope) {
+            return Ok(0);
+        }
+        let others: Vec<_> = (0..self.handles.len()).filter(|other| *other != index).collect();
+        self.to_engines(&others, &|| Command::Halt(scope))?;
+        Ok(others.len())
     }
 
     /// Asks all engines to stop.
