@@ -289,6 +289,27 @@ fn what_was_done_by_hand_is_what_sync_shows() {
     assert_eq!(server.stop("-TERM"), Some(0));
 }
 
+/// Three orders worked on at the venue after an interrupt, and the last words of the server were how many
+/// events it had seen.
+#[test]
+fn a_server_that_stops_names_the_orders_that_stay() {
+    let exchange = Exchange::start("BTCUSDT");
+    let script = "strategy { name = \"rest\", timers = { beat = 100 } }\nlocal n = 0\nfunction on_timer()\n    \
+                  if n < 2 and bid() then\n        n = n + 1\n        buy(0.01, math.floor(bid() * 0.9) - n)\n    end\nend\n";
+    let place = place_at(&exchange, script, 2);
+    let mut server = place.start();
+    server.wait_until(|status| status["n_open_orders"].as_u64() == Some(2));
+    server.signal("-INT");
+    let (exit, said) = server.wait("it was interrupted");
+    assert_eq!(exit.code(), Some(0), "{said}");
+    let line = said.lines().find(|line| line.starts_with("run 1 stopped")).unwrap();
+    assert!(line.ends_with("; 2 open orders stay at the venue: T1-1, T1-2"), "{line}");
+    let log = std::fs::read_dir(place.path("log")).unwrap().next().unwrap().unwrap().path();
+    let log = std::fs::read_to_string(log).unwrap();
+    let told = log.lines().find(|line| line.contains("open orders stay")).unwrap();
+    assert!(told.contains("WARN"), "{told}");
+}
+
 fn alarms(status: &Value) -> Vec<String> {
     let notices = status["notices"].as_array().unwrap();
     let alarms = notices.iter().filter(|own| own["level"] == "error");

@@ -15,8 +15,12 @@ use crate::server_config::sections::Mode;
 /// then --live has to be given as well, and the limits are shown first.
 ///
 /// Every start goes on from what the run before it left, however that ended: positions, money, what
-/// scripts remember, timers. Control it with `tercel ctl`, watch it with `tercel top`. Exit codes: 0
-/// stopped or out of data, 2 wrong configuration, 3 the machine failed, 130 a second signal.
+/// scripts remember, timers. Control it with `tercel ctl`, watch it with `tercel top`.
+///
+/// Orders that are open at a venue stay there when it is stopped, by an interrupt, a termination or
+/// `tercel ctl stop`: the last line names them, and the next start goes on with them. A script that does
+/// not want that withdraws its own: `function on_stop() cancel_all() end`. Exit codes: 0 stopped or out
+/// of data, 2 wrong configuration, 3 the machine failed, 130 a second signal.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  tercel run\n  tercel run --config live.toml --live")]
 pub(crate) struct Args {

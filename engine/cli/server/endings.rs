@@ -1,10 +1,12 @@
 //! What it means for the server that its engines ended.
 
+use tercel_core::ClientOrderId;
 use tercel_runtime::{EndCause, Ending, StartOff};
 
 use super::begin::machine;
 use super::{Server, now};
 use crate::exit::{Answer, Failure, Outcome};
+use crate::server_config::sections::Mode;
 
 /// Returns whether an engine has failed.
 pub(super) fn is_failure(ended: &Outcome<Ending>) -> bool {
@@ -22,7 +24,7 @@ pub(super) fn judge(server: &Server, endings: Vec<(usize, Outcome<Ending>)>) -> 
         let failure = match ended {
             Err(failure) => Some(failure),
             Ok(ending) => {
-                let text = format!(
+                let mut text = format!(
                     "run {} {}: {} market events, {} reports, {} requests",
                     server.engines[index].run,
                     ending.cause,
@@ -30,7 +32,15 @@ pub(super) fn judge(server: &Server, endings: Vec<(usize, Outcome<Ending>)>) -> 
                     ending.summary.n_reports,
                     ending.summary.n_requests
                 );
-                server.notices.tell(now(), "info", text.clone());
+                // A simulated venue, and with it every order, ends with the process.
+                let stay = if server.mode == Mode::Paper.as_str() {
+                    None
+                } else {
+                    those_that_stay(&ending.open_orders)
+                };
+                let level = if stay.is_some() { "warn" } else { "info" };
+                text.extend(stay);
+                server.notices.tell(now(), level, text.clone());
                 eprintln!("{text}");
                 failure_of(ending)
             }
@@ -49,6 +59,24 @@ pub(super) fn judge(server: &Server, endings: Vec<(usize, Outcome<Ending>)>) -> 
     }
     Err(cause)
 }
+
+/// Says which orders stay at the venue, if any.
+fn those_that_stay(orders: &[ClientOrderId]) -> Option<String> {
+    let names: Vec<_> = orders.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = match orders.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let names = names.join(", ");
+    match orders.len() {
+        0 => None,
+        1 => Some(format!("; 1 open order stays at the venue: {names}")),
+        n => Some(format!("; {n} open orders stay at the venue: {names}{more}")),
+    }
+}
+
+/// Most orders that are named in one line.
+const NAMED: usize = 20;
 
 fn failure_of(ending: Ending) -> Option<Failure> {
     if let Some(failure) = ending.record_failure {
@@ -81,11 +109,29 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_and_an_end_is_none() {
-        let ended = |cause| Ok(Ending { cause, summary: Summary::default(), record_failure: None });
+        let ended = |cause| {
+            Ok(Ending {
+                cause,
+                summary: Summary::default(),
+                open_orders: Vec::new(),
+                record_failure: None,
+            })
+        };
         assert!(!is_failure(&ended(EndCause::Stopped)));
         assert!(!is_failure(&ended(EndCause::SourceEnded)));
         assert!(is_failure(&ended(EndCause::SourceFailed(SourceFailure("torn".to_owned())))));
         assert!(is_failure(&Err(machine("no disk".to_owned()))));
+    }
+
+    #[test]
+    fn the_first_of_many_orders_that_stay_are_named() {
+        let orders: Vec<_> = (1..=22).map(|n| ClientOrderId::new(3, n)).collect();
+        assert_eq!(those_that_stay(&[]), None);
+        let one = those_that_stay(&orders[..1]).unwrap();
+        assert_eq!(one, format!("; 1 open order stays at the venue: {}", orders[0]));
+        let all = those_that_stay(&orders).unwrap();
+        assert!(all.starts_with("; 22 open orders stay at the venue: "), "{all}");
+        assert!(all.ends_with(&format!(", {} and 2 more", orders[19])), "{all}");
     }
 
     #[test]

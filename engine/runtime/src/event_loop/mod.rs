@@ -18,7 +18,7 @@ mod replay;
 
 use std::time::{Duration, Instant};
 
-use tercel_core::{Command, Effects, Engine, Event, Nanos, Seq, StrategyId};
+use tercel_core::{ClientOrderId, Command, Effects, Engine, Event, Nanos, Seq, StrategyId};
 use tercel_crash::{Point, point};
 use tercel_sim::{Observer, Summary};
 
@@ -82,6 +82,8 @@ pub struct Ending {
     pub cause: EndCause,
     /// What happened.
     pub summary: Summary,
+    /// Orders that still work, by their ids: what becomes of them is the venue's.
+    pub open_orders: Vec<ClientOrderId>,
     /// Why the end of the run is not recorded, if so; no order was sent after that began.
     pub record_failure: Option<RecordFailure>,
 }
@@ -225,7 +227,10 @@ impl<C: Clock, P: Port, R: Recorder, O: Observer, S: MarketSource> EventLoop<C, 
             }
         };
         let record_failure = self.end(&cause);
-        Ending { cause, summary: self.summary, record_failure }
+        let working = self.parts.engine.state().orders.all_working();
+        let mut open_orders: Vec<_> = working.map(|order| order.id).collect();
+        open_orders.sort_unstable();
+        Ending { cause, summary: self.summary, open_orders, record_failure }
     }
 
     /// Returns what the loop was made of, as it has left it.
