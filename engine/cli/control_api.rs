@@ -99,6 +99,9 @@ pub(crate) struct Answer {
     /// Why it was not done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// Whether it was asked for all the same, and is done as soon as that is possible.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_asked: bool,
 }
 
 /// How everything stands.

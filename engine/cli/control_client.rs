@@ -1,85 +1,165 @@
 //! A client of a server's control socket.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::control_api::{Answer, Request};
 
-/// How long the server may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the server may take for an answer: longer than it waits for its engines itself.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
+/// The same for what asks a venue.
+const SLOW: Duration = Duration::from_secs(40);
 /// The longest answer, in bytes.
 const ANSWER_BYTES: u64 = 16 << 20;
+
+/// Why a request has no result.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// Nobody listens there.
+    NoServer { path: PathBuf, cause: std::io::Error },
+    /// It is unknown whether it was carried out.
+    Unanswered { path: PathBuf, why: String },
+    /// The server has asked for it, and does not know when it will be carried out.
+    Unconfirmed(String),
+    /// It was not carried out.
+    Refused(String),
+}
+
+impl std::fmt::Display for CallError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoServer { path, cause } => {
+                write!(f, "no server answers at {}: {cause}", path.display())
+            }
+            Self::Unanswered { path, why } => write!(f, "the server at {}: {why}", path.display()),
+            Self::Unconfirmed(why) | Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
 
 /// Asks a server, one request after the other. Connects when it has to.
 #[derive(Debug)]
 pub(crate) struct Client {
     path: PathBuf,
+    patience: Duration,
     stream: Option<BufReader<UnixStream>>,
 }
 
 impl Client {
     /// Returns a client of the server whose socket this is. Does not connect yet.
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), stream: None }
+        Self { path: path.to_owned(), patience: PATIENCE, stream: None }
+    }
+
+    /// Waits for so long for each answer.
+    pub(crate) const fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Sends a request and returns the result.
     ///
     /// Fails if there is no server, it does not answer in time, or it refuses; the next call connects
     /// again. After a failure to answer it is unknown whether the request was carried out.
-    pub(crate) fn call(&mut self, request: &Request) -> anyhow::Result<Value> {
-        let stream = match self.stream.take() {
+    pub(crate) fn call(&mut self, request: &Request) -> Result<Value, CallError> {
+        let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => self.connect()?,
         };
-        let (stream, answer) = exchange(stream, request)
-            .with_context(|| format!("the server at {}", self.path.display()))?;
+        let answer = self.exchange(&mut stream, request)?;
         self.stream = Some(stream);
-        if !answer.ok {
-            bail!("{}", answer.error.as_deref().unwrap_or("refused without a reason"));
+        result_of(answer)
+    }
+
+    /// Sends a request whose answers come as long as somebody listens, and hands over each. Returns when
+    /// the server has closed the connection, or `each` fails.
+    pub(crate) fn follow<E: From<CallError>>(
+        &self,
+        request: &Request,
+        mut each: impl FnMut(Value) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut stream = self.connect()?;
+        self.send(&mut stream, request)?;
+        let forever = stream.get_ref().set_read_timeout(None);
+        forever.map_err(|error| self.unanswered(error.to_string()))?;
+        while let Some(answer) = self.receive(&mut stream)? {
+            each(result_of(answer)?)?;
         }
-        Ok(answer.result.unwrap_or_default())
+        Ok(())
     }
 
     /// As [`Self::call`], for what may take the server half a minute.
-    pub(crate) fn call_slowly(&mut self, request: &Request) -> anyhow::Result<Value> {
-        let stream = self.connect()?;
-        stream.get_ref().set_read_timeout(Some(PATIENCE * 8))?;
-        self.stream = Some(stream);
-        let result = self.call(request);
-        // The next one is not to be waited for so long.
-        self.stream = None;
-        result
+    pub(crate) fn call_slowly(&self, request: &Request) -> Result<Value, CallError> {
+        Self::new(&self.path).patient(SLOW).call(request)
     }
 
-    fn connect(&self) -> anyhow::Result<BufReader<UnixStream>> {
-        let stream = UnixStream::connect(&self.path)
-            .with_context(|| format!("no server answers at {}", self.path.display()))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(BufReader::new(stream))
+    fn connect(&self) -> Result<BufReader<UnixStream>, CallError> {
+        let connect = || {
+            let stream = UnixStream::connect(&self.path)?;
+            stream.set_read_timeout(Some(self.patience))?;
+            stream.set_write_timeout(Some(self.patience))?;
+            Ok(BufReader::new(stream))
+        };
+        connect().map_err(|cause| CallError::NoServer { path: self.path.clone(), cause })
+    }
+
+    fn exchange(
+        &self,
+        stream: &mut BufReader<UnixStream>,
+        request: &Request,
+    ) -> Result<Answer, CallError> {
+        self.send(stream, request)?;
+        let answer = self.receive(stream)?;
+        answer.ok_or_else(|| self.unanswered("closed the connection without an answer".to_owned()))
+    }
+
+    fn send(&self, stream: &mut BufReader<UnixStream>, request: &Request) -> Result<(), CallError> {
+        let mut line =
+            serde_json::to_string(request).map_err(|e| self.unanswered(e.to_string()))?;
+        line.push('\n');
+        let sent = stream.get_mut().write_all(line.as_bytes());
+        sent.map_err(|error| self.unanswered(format!("send: {error}")))
+    }
+
+    /// Returns the next answer; `None` at the end of the connection.
+    fn receive(&self, stream: &mut BufReader<UnixStream>) -> Result<Option<Answer>, CallError> {
+        let mut line = String::new();
+        match stream.take(ANSWER_BYTES).read_line(&mut line) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            // The system's word for a timeout on a socket is "temporarily unavailable".
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                let wait = self.patience.as_secs_f64();
+                return Err(self.unanswered(format!("no answer within {wait} s")));
+            }
+            Err(error) => return Err(self.unanswered(format!("no answer: {error}"))),
+        }
+        if !line.ends_with('\n') {
+            return Err(
+                self.unanswered("closed the connection before its answer was complete".to_owned())
+            );
+        }
+        let answer = serde_json::from_str(&line);
+        answer.map(Some).map_err(|e| self.unanswered(format!("its answer is not understood: {e}")))
+    }
+
+    fn unanswered(&self, why: String) -> CallError {
+        CallError::Unanswered { path: self.path.clone(), why }
     }
 }
 
-fn exchange(
-    mut stream: BufReader<UnixStream>,
-    request: &Request,
-) -> anyhow::Result<(BufReader<UnixStream>, Answer)> {
-    let mut line = serde_json::to_string(request)?;
-    line.push('\n');
-    stream.get_mut().write_all(line.as_bytes()).context("send")?;
-    let mut line = String::new();
-    (&mut stream).take(ANSWER_BYTES).read_line(&mut line).context("no answer")?;
-    if !line.ends_with('\n') {
-        bail!("closed the connection before its answer was complete");
+fn result_of(answer: Answer) -> Result<Value, CallError> {
+    if answer.ok {
+        return Ok(answer.result.unwrap_or_default());
     }
-    let answer = serde_json::from_str(&line).context("its answer is not understood")?;
-    Ok((stream, answer))
+    let why = answer.error.unwrap_or_else(|| "refused without a reason".to_owned());
+    Err(if answer.is_asked { CallError::Unconfirmed(why) } else { CallError::Refused(why) })
 }
 
 #[cfg(test)]
@@ -118,7 +198,7 @@ mod tests {
         assert!(error.contains("no server answers at"), "{error}");
 
         let result = Some(serde_json::to_value(sample::busy()).unwrap());
-        let answer = Answer { ok: true, result, error: None };
+        let answer = Answer { ok: true, result, ..Answer::default() };
         let status = format!("{}\n", serde_json::to_string(&answer).unwrap());
         let refusal = "{\"ok\":false,\"error\":\"there is no account `x`\"}\n".to_owned();
         let broken = "{\"ok\":tr".to_owned();
@@ -133,5 +213,31 @@ mod tests {
         assert!(client.call(&Request::Status).is_ok(), "connects again");
         let asked = server.join().unwrap();
         assert_eq!(asked[1], r#"{"cmd":"kill","scope":"account:x"}"#);
+    }
+
+    /// `tercel ctl kill` waited for ever for a server that was stopped.
+    #[test]
+    fn a_server_that_says_nothing_is_not_waited_for_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let _silent = UnixListener::bind(&path).unwrap();
+        let mut client = Client::new(&path).patient(Duration::from_millis(50));
+        let error = client.call(&Request::Status).unwrap_err();
+        assert!(matches!(error, CallError::Unanswered { .. }), "{error:?}");
+        assert!(error.to_string().ends_with("no answer within 0.05 s"), "{error}");
+    }
+
+    #[test]
+    fn what_is_asked_for_all_the_same_is_not_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let late = "{\"ok\":false,\"error\":\"late\",\"is_asked\":true}\n".to_owned();
+        let done = "{\"ok\":true}\n".to_owned();
+        let server = serve(&path, vec![vec![late, done]]);
+        let mut client = Client::new(&path);
+        let error = client.call(&Request::Status).unwrap_err();
+        assert!(matches!(error, CallError::Unconfirmed(_)), "{error:?}");
+        assert!(client.call(&Request::Stop).is_ok());
+        server.join().unwrap();
     }
 }

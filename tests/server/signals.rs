@@ -122,6 +122,29 @@ fn another_configuration_does_not_silently_lose_what_was_held() {
     );
 }
 
+/// A server that was stopped, or hung, was waited for without end, by `ctl kill` as well.
+#[test]
+fn a_server_that_does_not_answer_is_told_from_one_that_refuses() {
+    let place = Place::new(TRADER, "20.0");
+    let mut server = place.start();
+    server.signal("-STOP");
+    std::thread::scope(|scope| {
+        for (command, is_asked) in [("status", false), ("kill", true)] {
+            let place = &place;
+            scope.spawn(move || {
+                let output = place.tercel(&["ctl", command]);
+                let text = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert_eq!(output.status.code(), Some(3), "{text}");
+                assert!(text.contains("no answer within"), "{text}");
+                assert_eq!(text.contains("asked, but not confirmed"), is_asked, "{text}");
+            });
+        }
+    });
+    server.signal("-CONT");
+    server.wait_until(|status| status["state"] == "halted");
+    assert_eq!(server.stop("-TERM"), Some(0));
+}
+
 #[test]
 fn commands_reach_the_engine_and_its_answers_the_user() {
     let place = Place::new(TRADER, "20.0");

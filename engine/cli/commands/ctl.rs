@@ -1,22 +1,22 @@
 //! `tercel ctl`: talks to a running server.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 
 use super::{print, print_json};
-use crate::control_api::{Answer as Reply, EngineStatus, NoticeStatus, Request, ScopeName, Status};
+use crate::control_api::{EngineStatus, NoticeStatus, Request, ScopeName, Status};
+use crate::control_client::{CallError, Client, PATIENCE};
 use crate::data_folder::DataFolder;
-use crate::exit::{Answer, Blame, Outcome, input};
+use crate::exit::{Answer, Blame, Failure, Outcome, input};
 
 /// Ask a running server how it stands, or tell it what to do.
 ///
 /// A scope is `engine`, `account:NAME` or `strategy:NAME`. Exit codes: 0 done, 1 the server refused,
-/// 2 no server is there.
+/// 2 no server is there, 3 it does not answer: what was asked may be done or not.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   tercel ctl status
@@ -95,23 +95,6 @@ struct OfScope {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let path = args.folder.control_socket(args.socket.as_deref());
-    let stream = UnixStream::connect(&path).map_err(|error| {
-        input(format!(
-            "{}: {error}; is a server running there? (--data names its folder)",
-            path.display()
-        ))
-    })?;
-    let mut lines = BufReader::new(stream.try_clone().or_machine()?).lines();
-    let mut ask = |request: &Request| -> Outcome<Reply> {
-        let mut line = serde_json::to_string(request).or_machine()?;
-        line.push('\n');
-        (&stream).write_all(line.as_bytes()).or_machine()?;
-        match lines.next() {
-            Some(line) => serde_json::from_str(&line.or_machine()?).or_machine(),
-            None => Err(input("the server has closed the connection")),
-        }
-    };
     let scope = |of: &OfScope| ScopeName { scope: of.scope.clone() };
     let request = match &args.what {
         What::Status | What::Positions | What::Orders => Request::Status,
@@ -131,19 +114,73 @@ pub(crate) fn run(args: &Args) -> Outcome {
         What::Tail => Request::Tail,
         What::Stop => Request::Stop,
     };
-    let mut reply = ask(&request)?;
-    loop {
-        if let Some(error) = &reply.error {
-            eprintln!("refused: {error}");
-            return Ok(Answer::Negative);
+    let path = args.folder.control_socket(args.socket.as_deref());
+    let mut client = Client::new(&path).patient(args.what.patience());
+    match ask(args, &mut client, &request) {
+        Ok(()) => Ok(Answer::Good),
+        Err(Trouble::Call(CallError::Refused(why))) => {
+            eprintln!("refused: {why}");
+            Ok(Answer::Negative)
         }
-        show(args, reply.result.take().unwrap_or(Value::Null))?;
-        if !matches!(args.what, What::Tail) {
-            return Ok(Answer::Good);
+        Err(Trouble::Call(error)) => Err(args.blame(error)),
+        Err(Trouble::Own(failure)) => Err(failure),
+    }
+}
+
+/// Why a request was not asked, answered and shown.
+enum Trouble {
+    Call(CallError),
+    Own(Failure),
+}
+
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+fn ask(args: &Args, client: &mut Client, request: &Request) -> Result<(), Trouble> {
+    if matches!(args.what, What::Tail) {
+        return client.follow(request, |notice| show(args, notice).map_err(Trouble::Own));
+    }
+    let result = client.call(request)?;
+    show(args, result).map_err(Trouble::Own)
+}
+
+/// How long the engine may take to let a version take over.
+const LOAD_WAIT: Duration = Duration::from_secs(200);
+
+/// How long a version may run in the shadow of another.
+const SHADOW_WAIT: Duration = Duration::from_secs(25 * 3_600);
+
+impl What {
+    /// Returns how long the server may take for its answer.
+    const fn patience(&self) -> Duration {
+        match self {
+            Self::Reload { shadow: 1.., .. } => SHADOW_WAIT,
+            Self::Reload { .. } | Self::Rollback { .. } => LOAD_WAIT,
+            _ => PATIENCE,
         }
-        match lines.next() {
-            Some(line) => reply = serde_json::from_str(&line.or_machine()?).or_machine()?,
-            None => return Ok(Answer::Good),
+    }
+
+    /// Whether it changes nothing.
+    const fn only_asks(&self) -> bool {
+        matches!(self, Self::Status | Self::Positions | Self::Orders | Self::Tail)
+    }
+}
+
+impl Args {
+    /// Says whose fault it is that there is no answer.
+    fn blame(&self, error: CallError) -> Failure {
+        match &error {
+            CallError::NoServer { path, cause } => input(format!(
+                "{}: {cause}; is a server running there? (--data names its folder)",
+                path.display()
+            )),
+            CallError::Unanswered { .. } if self.what.only_asks() => Failure::Machine(error.into()),
+            CallError::Unanswered { .. } | CallError::Unconfirmed(_) | CallError::Refused(_) => {
+                Failure::Machine(anyhow::anyhow!("asked, but not confirmed: {error}"))
+            }
         }
     }
 }

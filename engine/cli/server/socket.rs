@@ -77,7 +77,7 @@ fn talk(stream: UnixStream, server: &Arc<Server>) {
                 return;
             }
             Ok(request) => server.answer(request),
-            Err(error) => Err(format!("not a request: {error}")),
+            Err(error) => Err(format!("not a request: {error}").into()),
         };
         if write(&mut out, answer).is_err() {
             return;
@@ -85,10 +85,25 @@ fn talk(stream: UnixStream, server: &Arc<Server>) {
     }
 }
 
-fn write(out: &mut UnixStream, answer: Result<Value, String>) -> std::io::Result<()> {
+/// Why something is not done.
+struct Refusal {
+    text: String,
+    /// Whether it is asked for all the same.
+    is_asked: bool,
+}
+
+impl From<String> for Refusal {
+    fn from(text: String) -> Self {
+        Self { text, is_asked: false }
+    }
+}
+
+fn write(out: &mut UnixStream, answer: Result<Value, Refusal>) -> std::io::Result<()> {
     let answer = match answer {
-        Ok(result) => Answer { ok: true, result: Some(result), error: None },
-        Err(error) => Answer { ok: false, result: None, error: Some(error) },
+        Ok(result) => Answer { ok: true, result: Some(result), ..Answer::default() },
+        Err(Refusal { text, is_asked }) => {
+            Answer { error: Some(text), is_asked, ..Answer::default() }
+        }
     };
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
@@ -102,7 +117,7 @@ fn tail(out: &mut UnixStream, server: &Server) {
         let (notices, n) = server.notices.after(n_seen, Duration::from_secs(1));
         n_seen = n;
         for notice in notices {
-            let line = serde_json::to_value(notice).map_err(|error| error.to_string());
+            let line = serde_json::to_value(notice).map_err(|error| error.to_string().into());
             if write(out, line).is_err() {
                 return;
             }
@@ -114,16 +129,23 @@ fn tail(out: &mut UnixStream, server: &Server) {
 }
 
 impl Server {
-    fn answer(self: &Arc<Self>, request: Request) -> Result<Value, String> {
+    fn answer(self: &Arc<Self>, request: Request) -> Result<Value, Refusal> {
+        match request {
+            Request::Pause(scope) => self.command(&scope, Command::Reduce),
+            Request::Resume(scope) => self.command(&scope, Command::Resume),
+            Request::Flatten(scope) => self.command(&scope, Command::Flatten),
+            Request::Kill(scope) => self.command(&scope, Command::Kill),
+            other => Ok(self.look_after(other)?),
+        }
+    }
+
+    /// Answers what is no command to the engines.
+    fn look_after(self: &Arc<Self>, request: Request) -> Result<Value, String> {
         let done = |text: String| Ok(json!(text));
         match request {
             Request::Status => {
                 serde_json::to_value(self.status()?).map_err(|error| error.to_string())
             }
-            Request::Pause(scope) => self.command(&scope, Command::Reduce),
-            Request::Resume(scope) => self.command(&scope, Command::Resume),
-            Request::Flatten(scope) => self.command(&scope, Command::Flatten),
-            Request::Kill(scope) => self.command(&scope, Command::Kill),
             Request::Set { strategy, values } => {
                 let values: Vec<_> = values.into_iter().collect();
                 self.set(self.strategy(&strategy)?, &values).and_then(done)
@@ -139,23 +161,28 @@ impl Server {
                 self.shards.stop();
                 Ok(Value::Null)
             }
-            // Answered by a stream.
-            Request::Tail => Ok(Value::Null),
+            // Answered by a stream, and as commands.
+            Request::Tail
+            | Request::Pause(_)
+            | Request::Resume(_)
+            | Request::Flatten(_)
+            | Request::Kill(_) => Ok(Value::Null),
         }
     }
 
-    fn command(&self, scope: &ScopeName, make: fn(Scope) -> Command) -> Result<Value, String> {
+    fn command(&self, scope: &ScopeName, make: fn(Scope) -> Command) -> Result<Value, Refusal> {
         let scope = self.scope(&scope.scope)?;
         self.shards.send(&make(scope)).map_err(|error| error.to_string())?;
         // Commands and looks wait in one queue: these are answered after that was carried out.
         let until = Instant::now() + STATUS_WAIT;
         for (index, engine) in self.shards.engines().iter().enumerate() {
             let left = until.saturating_duration_since(Instant::now());
-            engine.inspect(left, |_, _| ()).map_err(|_| {
-                format!(
-                    "asked for, but not confirmed: {}; it is carried out as soon as that is possible",
+            engine.inspect(left, |_, _| ()).map_err(|_| Refusal {
+                text: format!(
+                    "{}; it is carried out as soon as that is possible",
                     self.silent(index)
-                )
+                ),
+                is_asked: true,
             })?;
         }
         Ok(Value::Null)
