@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -92,6 +92,27 @@ impl Client {
             each(result_of(answer)?)?;
         }
         Ok(())
+    }
+
+    /// Waits until the server that was called last has ended: it keeps the connection as long as it lives.
+    pub(crate) fn wait_for_end(&mut self, wait: Duration) -> Result<(), CallError> {
+        let Some(mut stream) = self.stream.take() else { return Ok(()) };
+        let begun = Instant::now();
+        let mut rest = [0; 64];
+        loop {
+            let left = wait.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(self.unanswered(format!("not ended within {} s", wait.as_secs())));
+            }
+            let timed = stream.get_ref().set_read_timeout(Some(left));
+            timed.map_err(|error| self.unanswered(error.to_string()))?;
+            match stream.read(&mut rest) {
+                Ok(0) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
+                // Whatever it says, or that it says nothing: it lives.
+                Ok(_) | Err(_) => {}
+            }
+        }
     }
 
     /// As [`Self::call`], for what may take the server half a minute.
@@ -238,6 +259,7 @@ mod tests {
         let error = client.call(&Request::Status).unwrap_err();
         assert!(matches!(error, CallError::Unconfirmed(_)), "{error:?}");
         assert!(client.call(&Request::Stop).is_ok());
+        assert!(client.wait_for_end(PATIENCE).is_ok(), "the server closes the connection");
         server.join().unwrap();
     }
 }

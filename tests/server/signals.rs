@@ -145,6 +145,19 @@ fn a_server_that_does_not_answer_is_told_from_one_that_refuses() {
     assert_eq!(server.stop("-TERM"), Some(0));
 }
 
+/// `ctl stop` said "done" while the server still sealed its run: a start right after it was refused.
+#[test]
+fn a_server_that_was_told_to_stop_has_ended() {
+    let place = Place::new(TRADER, "100.0");
+    for _ in 0..3 {
+        let server = place.start();
+        let output = place.tercel(&["ctl", "stop"]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(tercel_store::runs::RunCatalog::open(&place.data()).lock().is_ok(), "still locked");
+        assert_eq!(server.stop("-0"), Some(0));
+    }
+}
+
 #[test]
 fn commands_reach_the_engine_and_its_answers_the_user() {
     let place = Place::new(TRADER, "20.0");

@@ -144,8 +144,15 @@ fn ask(args: &Args, client: &mut Client, request: &Request) -> Result<(), Troubl
         return client.follow(request, |notice| show(args, notice).map_err(Trouble::Own));
     }
     let result = client.call(request)?;
+    if matches!(args.what, What::Stop) {
+        // Its last connections go with the process, after everything that it locks.
+        client.wait_for_end(END_WAIT)?;
+    }
     show(args, result).map_err(Trouble::Own)
 }
+
+/// How long a server may take to end.
+const END_WAIT: Duration = Duration::from_secs(60);
 
 /// How long the engine may take to let a version take over.
 const LOAD_WAIT: Duration = Duration::from_secs(200);
