@@ -237,6 +237,7 @@ fn overview(status: &Status) -> String {
         "run {} ({}), event {}, up {} s, engine {:?}\n",
         status.run, status.mode, status.seq, status.uptime_s, status.state
     );
+    text.push_str(&troubles(status));
     for (engine, number) in several_engines(status).zip(1..) {
         text.push_str(&format!(
             "engine {number} (run {}): {:?}, event {}, {} open orders, {}\n",
@@ -268,6 +269,9 @@ fn overview(status: &Status) -> String {
             own.orders_today,
             own.fills_today
         ));
+        if let Some(fault) = &own.fault {
+            text.push_str(&format!("  stopped by a fault: {fault}\n"));
+        }
     }
     text.push_str(&positions(status));
     text.push_str(&format!("{} open orders\n", status.n_open_orders));
@@ -278,6 +282,28 @@ fn overview(status: &Status) -> String {
             "journal: {} records, {} of them on the disk\n",
             journal.n_records, journal.n_durable
         )),
+    }
+    text
+}
+
+/// Says what is not as it should be: connections, books, and what somebody has to act on.
+fn troubles(status: &Status) -> String {
+    let mut text = String::new();
+    for link in status.links.iter().filter(|link| !link.is_up) {
+        let engine = link.engine.map_or_else(String::new, |number| format!(" of engine {number}"));
+        let why = link.failure.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        text.push_str(&format!("DOWN: {}{engine}{why}\n", link.name));
+    }
+    for instrument in status.instruments.iter().filter(|own| !own.is_live) {
+        text.push_str(&format!(
+            "STALE: the book of {}; strategies are not called for it\n",
+            instrument.symbol
+        ));
+    }
+    let alarm = status.notices.iter().rev().find(|notice| notice.level == "error");
+    if let Some(alarm) = alarm {
+        let at = crate::report::exact_moment(tercel_core::Nanos(alarm.at_ns));
+        text.push_str(&format!("last alarm, {at}: {}\n", alarm.text));
     }
     text
 }
@@ -327,4 +353,37 @@ fn orders(status: &Status) -> String {
     };
     let all: String = status.orders.iter().map(row).collect();
     if all.is_empty() { "no open orders\n".to_owned() } else { all }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::control_api::sample;
+
+    /// A server whose account could not be reached, whose books were stale and whose strategy had failed
+    /// looked like one that was well.
+    #[test]
+    fn an_overview_says_what_is_wrong() {
+        let mut status = sample::busy();
+        assert!(!overview(&status).contains("DOWN") && !overview(&status).contains("STALE"));
+        status.links.push(sample::account_link());
+        status.instruments[0].is_live = false;
+        expect![[r#"
+            run 7 (paper), event 1204417, up 93784 s, engine Reducing
+            DOWN: account main: connection failed: connection refused
+            STALE: the book of BTCUSDT; strategies are not called for it
+            last alarm, 2025-01-06T08:00:01.5Z: cross failed: ema_cross.rhai:31: on_bar: division by zero
+            account main: equity 100231.48, profit 231.48
+            strategy maker: runs, Active, imbalance_maker.luau version 3 (9f2c61d04be7), profit 231.48, 4418 orders and 418 fills today
+            strategy cross: stands still, Halted, ema_cross.rhai version 1 (07aa5be3c921), profit 0.00, 0 orders and 0 fills today
+              stopped by a fault: ema_cross.rhai:31: on_bar: division by zero
+            position maker BTCUSDT: -0.120 at 60110.25, open -1.61, realised 233.09, 418 fills
+            2 open orders
+            journal: 5216 records, 5209 of them on the disk
+        "#]].assert_eq(&overview(&status));
+        status.links[1].engine = Some(2);
+        assert!(overview(&status).contains("DOWN: account main of engine 2: connection failed"));
+    }
 }
