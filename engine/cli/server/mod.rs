@@ -20,6 +20,7 @@ mod links;
 mod live;
 mod notices;
 pub(crate) mod predecessors;
+mod refusals;
 mod scripts;
 mod shared_losses;
 mod socket;
@@ -270,8 +271,10 @@ fn watch_engines(
                 supervisor.status(&format!("{runs}, event {n_events}, {:?}", status.state));
             }
         }
+        server.notices.tell_refusals(Instant::now());
         std::thread::sleep(Duration::from_millis(20));
     }
+    server.notices.tell_last_refusals();
     endings
 }
 

@@ -12,6 +12,7 @@ use tercel_core::{
 };
 use tercel_sim::Observer;
 
+use super::refusals::Refusals;
 use crate::control_api::NoticeStatus;
 
 /// The last notices, shared between the engines' threads and those that show them.
@@ -38,6 +39,7 @@ struct Last {
     account: AccountNews,
     /// What stopped each strategy last, by their names.
     faults: BTreeMap<String, String>,
+    refusals: Refusals,
 }
 
 /// What was told of a venue's accounts since they were last asked for.
@@ -78,6 +80,18 @@ impl Notices {
         last.notices.push_back(NoticeStatus { at_ns: at.0, level: level.to_owned(), text });
         drop(last);
         self.shared.news.notify_all();
+    }
+
+    /// Tells of refused orders that were only counted so far, of those whose time has come.
+    pub(crate) fn tell_refusals(&self, now: Instant) {
+        let due = self.lock().refusals.due(now);
+        due.into_iter().for_each(|(at, text)| self.tell(at, "warn", text));
+    }
+
+    /// Tells of all refused orders that were only counted so far.
+    pub(crate) fn tell_last_refusals(&self) {
+        let rest = self.lock().refusals.rest();
+        rest.into_iter().for_each(|(at, text)| self.tell(at, "warn", text));
     }
 
     /// Adds a notice of an account at the venue. `difference` says whether it tells of one; `compared`, how
@@ -168,7 +182,13 @@ impl Notices {
                 ("error", format!("{} is stopped: {fault}", name(strategy)))
             }
             Notice::RiskReject { strategy, order, reason } => {
-                ("warn", format!("{}: order {order} refused: {reason}", name(strategy)))
+                let name = name(strategy);
+                let words = format!("{name}: order {order} refused: {reason}");
+                let mut last = self.lock();
+                let told = last.refusals.refused(name, reason, at, words, Instant::now());
+                drop(last);
+                let Some(words) = told else { return };
+                ("warn", words)
             }
             Notice::BookStale { instrument, cause } => {
                 let symbol = engine.state().instruments.get(instrument.index());
