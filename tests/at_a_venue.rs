@@ -65,7 +65,7 @@ fn the_hops_of_an_order_are_told() {
     let text = place.tercel(&["trace", "latest", "T1-1"]).stdout;
     let text = String::from_utf8(text).unwrap();
     println!("{text}");
-    assert!(text.contains("trader.luau:4 in on_book: strategy 0 places it"), "{text}");
+    assert!(text.contains("trader.luau:4 in on_book: strategy once places it"), "{text}");
     assert!(text.contains("to the account's thread"), "{text}");
 }
 

@@ -117,8 +117,11 @@ fn an_order_is_traced_and_another_script_is_tried_on_the_same_market() {
         .map(|link| link["what"].as_str().unwrap().to_owned())
         .collect();
     let has = |text: &str| links.iter().any(|link| link.contains(text));
-    assert_eq!(links[0], "Timer", "{links:?}");
-    assert!(has("risk approves") && has("Accepted") && has("filled"), "{links:?}");
+    assert_eq!(links[0], "a timer", "{links:?}");
+    assert!(
+        has("strategy trader places it, risk approves") && has("accepted") && has("filled 0.0"),
+        "{links:?}"
+    );
     assert_eq!(place.tercel(&["trace", "latest", "T1-999999"]).status.code(), Some(2));
     let placed = traced["links"].as_array().unwrap().iter();
     let placed: Vec<_> = placed.filter(|link| !link["script_line"].is_null()).collect();

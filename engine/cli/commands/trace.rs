@@ -1,6 +1,7 @@
 //! `tercel trace`: how one order came about and what became of it.
 
 mod chain;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 

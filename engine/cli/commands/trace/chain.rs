@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use tercel_core::{ClientOrderId, Event, MarketEvent, Nanos, OrderRequest, ReportKind, Seq};
+use tercel_core::{ClientOrderId, Event, MarketEvent, Nanos, Seq};
 use tercel_runtime::ScriptPlace;
 use tercel_store::journal::{Entry, JournalReader, Record, RecordedEffect, Sent};
 use tercel_store::market_tape::{MarketTapeReader, Taped};
 use tercel_store::runs::RunFolder;
 
+use super::words::Words;
 use crate::data_folder::blame_run;
 use crate::exit::Outcome;
 
@@ -63,6 +64,7 @@ pub(super) struct Chain {
     pub(super) effects: BTreeMap<Seq, Vec<RecordedEffect>>,
     /// Why lines of scripts are missing, if they are.
     pub(super) lineless: Option<String>,
+    words: Words,
 }
 
 impl Chain {
@@ -74,7 +76,7 @@ impl Chain {
         order: ClientOrderId,
         goes_to: &str,
     ) -> Outcome<Self> {
-        let mut chain = Self::default();
+        let mut chain = Self { words: Words::of(folder, journal), ..Self::default() };
         // Market events have the numbers that entries of other kinds leave; a hole in the record tells
         // how many there were before it.
         let (mut begin, mut n_market, mut n_others) = (Seq(0), 0, 0);
@@ -107,20 +109,21 @@ impl Chain {
         order: ClientOrderId,
         n_market: Option<u64>,
     ) -> Outcome<()> {
+        let words = &self.words;
         let wishes: Vec<_> = (0..)
             .zip(&entry.effects)
-            .filter_map(|(n, effect)| Some((n, wish(effect, order)?)))
+            .filter_map(|(n, effect)| Some((n, wish(effect, order, words)?)))
             .collect();
         match &entry.event {
             Some(Event::Execution(report)) if report.order == order => {
                 self.links.push(Link {
                     at: report.received_at,
                     venue_at: Some(report.venue_at),
-                    ..link(&entry, Hop::Received, told(&report.kind))
+                    ..link(&entry, Hop::Received, words.report(report))
                 });
                 self.links.push(link(&entry, Hop::Taken, "by the engine".to_owned()));
             }
-            _ if !wishes.is_empty() => self.links.push(cause(folder, &entry, n_market)?),
+            _ if !wishes.is_empty() => self.links.push(cause(folder, &entry, words, n_market)?),
             _ => return Ok(()),
         }
         for (n, what) in wishes {
@@ -168,16 +171,20 @@ const fn link(entry: &Entry, hop: Hop, what: String) -> Link {
 }
 
 /// Returns what made the strategy wish: a market message is read from the tape.
-fn cause(folder: &RunFolder, entry: &Entry, n_market: Option<u64>) -> Outcome<Link> {
+fn cause(folder: &RunFolder, entry: &Entry, words: &Words, n_market: Option<u64>) -> Outcome<Link> {
     let Some(index) = n_market else {
-        let what = entry.event.as_ref().map_or_else(String::new, |event| format!("{event:?}"));
+        let what = entry.event.as_ref().map_or_else(String::new, |event| words.event(event));
         return Ok(link(entry, Hop::Taken, what));
     };
     Ok(match taped(folder, index)? {
         Some(event) => Link {
             at: event.received_at,
             venue_at: Some(event.venue_at),
-            ..link(entry, Hop::Received, format!("market message {index}: {:?}", event.data))
+            ..link(
+                entry,
+                Hop::Received,
+                format!("market message {index}: {}", words.market(&event)),
+            )
         },
         None => {
             let what = format!("market message {index}, which is not on the tape");
@@ -195,32 +202,14 @@ fn taped(folder: &RunFolder, index: u64) -> Outcome<Option<MarketEvent>> {
 }
 
 /// Says what an effect did with an order, if it is about it.
-fn wish(effect: &RecordedEffect, order: ClientOrderId) -> Option<String> {
+fn wish(effect: &RecordedEffect, order: ClientOrderId, words: &Words) -> Option<String> {
     match effect {
-        RecordedEffect::Send(request) if request.id() == order => Some(match request {
-            OrderRequest::New { strategy, spec, .. } => {
-                format!("strategy {strategy} places it, risk approves: {spec:?}")
-            }
-            OrderRequest::Replace { price, qty, .. } => {
-                format!("replace, risk approves: {} ticks, {} lots", price.0, qty.0)
-            }
-            OrderRequest::Cancel { .. } => "cancel, risk approves".to_owned(),
-        }),
+        RecordedEffect::Send(request) if request.id() == order => Some(words.request(request)),
         RecordedEffect::Notice(tercel_core::Notice::RiskReject { order: own, reason, .. })
             if *own == order =>
         {
             Some(format!("risk refuses: {reason}"))
         }
         _ => None,
-    }
-}
-
-fn told(kind: &ReportKind) -> String {
-    match kind {
-        ReportKind::Fill(fill) => format!(
-            "filled {} lots at {} ticks as {:?}, fee {}",
-            fill.qty.0, fill.price.0, fill.role, fill.fee
-        ),
-        other => format!("venue: {other:?}"),
     }
 }
