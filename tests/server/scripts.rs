@@ -1,5 +1,6 @@
 //! A script changes while it trades.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -96,6 +97,41 @@ fn parameters_are_not_set_while_another_version_is_on_its_way() {
     assert_eq!(refused.status.code(), Some(1));
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(text.contains("trader") && text.contains("shadow"), "{text}");
+    assert_eq!(server.stop("-TERM"), Some(0));
+}
+
+/// Parameters that were set while a file was read and compiled were lost with the version before it. A pipe
+/// in the place of the file keeps that moment for as long as it takes.
+#[test]
+fn parameters_that_are_set_while_a_file_is_read_are_the_next_versions() {
+    let place = Place::of(
+        TRADER,
+        "",
+        "pace = 20.0",
+        "[reload]\nwatch = false\n[[strategy]]\nscript = \"trader.luau\"\n",
+    );
+    let mut server = place.start();
+    std::fs::remove_file(place.script()).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(place.script()).status().unwrap();
+    assert!(made.success());
+    std::thread::scope(|scope| {
+        let reload = scope.spawn(|| place.tercel(&["ctl", "reload"]));
+        // It opens once somebody reads: the server has begun to.
+        let mut pipe = std::fs::File::options().write(true).open(place.script()).unwrap();
+        let set = place.tercel(&["ctl", "set", "quantity=0.02"]);
+        assert!(set.status.success(), "{set:?}");
+        pipe.write_all(TRADER.as_bytes()).unwrap();
+        drop(pipe);
+        let reloaded = reload.join().unwrap();
+        assert!(reloaded.status.success(), "{reloaded:?}");
+    });
+    server.wait_until(|status| status["strategies"][0]["generation"] == 2);
+    assert!(place.tercel(&["ctl", "kill"]).status.success());
+    assert!(place.tercel(&["ctl", "resume"]).status.success());
+    server.wait_until(|status| {
+        let orders = status["orders"].as_array().unwrap();
+        orders.iter().any(|own| own["quantity"].as_str().unwrap().starts_with("0.02"))
+    });
     assert_eq!(server.stop("-TERM"), Some(0));
 }
 

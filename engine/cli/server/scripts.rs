@@ -76,16 +76,30 @@ impl Server {
         force: bool,
     ) -> Result<Option<String>, String> {
         // Nobody who asks how things stand waits for a script to be compiled.
-        let (path, overrides, symbols, seed, running, engine) = {
+        let path = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            let slot = slots.get(n).ok_or("there is no such strategy")?;
-            let (path, symbols) = (slot.path.clone(), slot.symbols.clone());
-            let overrides = slot.overrides.clone();
-            (path, overrides, symbols, slot.seed, slot.version.clone(), slot.engine)
+            slots.get(n).ok_or("there is no such strategy")?.path.clone()
         };
         let language = Language::of(&path).ok_or("the script's name tells no language")?;
         let script =
             Script::load(&path, &self.script_limits(language)).map_err(|e| e.to_string())?;
+        self.one_at_a_time(n, || self.load_script(n, script, shadow, force))
+    }
+
+    /// Lets a script take over with the parameters that are set now, unless it is the one that runs.
+    fn load_script(
+        &self,
+        n: usize,
+        script: Script,
+        shadow: u64,
+        force: bool,
+    ) -> Result<Option<String>, String> {
+        let (overrides, symbols, seed, running, engine) = {
+            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = slots.get(n).ok_or("there is no such strategy")?;
+            let (overrides, symbols) = (slot.overrides.clone(), slot.symbols.clone());
+            (overrides, symbols, slot.seed, slot.version.clone(), slot.engine)
+        };
         let known: Vec<_> = script.manifest().params.iter().map(|spec| &spec.name).collect();
         // A parameter that a version does not know any more is not its business.
         let overrides: Vec<_> = overrides
@@ -100,7 +114,7 @@ impl Server {
         if version.hash() == running.hash() && !force {
             return Ok(None);
         }
-        let told = self.load(n, &version.wrapped(timing::timed), shadow)?;
+        let told = self.try_version(n, &version.wrapped(timing::timed), shadow)?;
         let name = self.name_of(n);
         let unkept = self.keep(|kept| kept.went_back(&name, None));
         Ok(Some(format!("{told}{unkept}")))
@@ -122,7 +136,8 @@ impl Server {
         };
         self.check_engine(engine, &version)?;
         let hash = hex(version.hash());
-        let told = self.load(n, &version.wrapped(timing::timed), 0)?;
+        let version = version.wrapped(timing::timed);
+        let told = self.one_at_a_time(n, || self.try_version(n, &version, 0))?;
         let unkept = self.keep(|kept| kept.went_back(&name, Some(hash)));
         Ok(format!("{told}{unkept}"))
     }
@@ -175,10 +190,14 @@ impl Server {
         None
     }
 
-    /// Lets a version take over, one at a time.
-    fn load(&self, n: usize, version: &Version, shadow: u64) -> Result<String, String> {
+    /// Lets a version of a strategy take over, while no other does and no parameters are set.
+    fn one_at_a_time<T>(
+        &self,
+        n: usize,
+        load: impl FnOnce() -> Result<T, String>,
+    ) -> Result<T, String> {
         self.begin_loading(n)?;
-        let loaded = self.try_version(n, version, shadow);
+        let loaded = load();
         if let Some(slot) = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get_mut(n) {
             slot.is_loading = false;
         }
