@@ -286,11 +286,11 @@ impl Desk {
                 }
                 self.document = Some(document);
             }
-            CallOutcome::NotSent => {
+            CallOutcome::NotSent { why } => {
                 let error = VenueError {
                     kind: ErrorKind::NotSent,
                     code: VenueText::new(),
-                    text: "not sent: no budget, no connection, or too late".to_owned(),
+                    text: format!("not sent: {why}"),
                     retry_after_s: None,
                 };
                 self.close(exchange.request, Err(error), out);

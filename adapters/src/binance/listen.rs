@@ -158,7 +158,9 @@ impl Protocol for PrivateStream {
                 let error = errors::of_answer(product, status, body, retry_after_s, &mut document);
                 return self.refused(error, received_at, out);
             }
-            CallOutcome::NotSent | CallOutcome::Lost => return self.failed(None, received_at),
+            CallOutcome::NotSent { .. } | CallOutcome::Lost => {
+                return self.failed(None, received_at);
+            }
         };
         self.pause_ns = FIRST_RETRY_NS;
         self.due_at = received_at.plus(KEEP_EVERY_NS);

@@ -443,7 +443,7 @@ impl Protocol for MarketStream {
             CallOutcome::Answered { status: 200, body, .. } => {
                 self.take_snapshot(slot, body, received_at, out)
             }
-            CallOutcome::Answered { .. } | CallOutcome::NotSent | CallOutcome::Lost => false,
+            CallOutcome::Answered { .. } | CallOutcome::NotSent { .. } | CallOutcome::Lost => false,
         };
         if !is_taken {
             if let Some(book) = &mut self.slots[slot].book {

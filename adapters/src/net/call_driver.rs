@@ -53,7 +53,10 @@ pub enum ReturnedOutcome {
         retry_after_s: Option<u32>,
     },
     /// It was surely never sent.
-    NotSent,
+    NotSent {
+        /// Why: may name the host, and nothing else of the address.
+        why: String,
+    },
     /// It may have been sent, and whether the venue acted on it is not known.
     Lost,
 }
@@ -68,17 +71,17 @@ impl std::fmt::Debug for ReturnedOutcome {
                 .field("body_bytes", &body.len())
                 .field("retry_after_s", retry_after_s)
                 .finish(),
-            Self::NotSent => f.write_str("NotSent"),
+            Self::NotSent { why } => f.debug_struct("NotSent").field("why", why).finish(),
             Self::Lost => f.write_str("Lost"),
         }
     }
 }
 
 impl Returned {
-    /// Returns the answer to a call that was not sent.
+    /// Returns the answer to a call that was not sent, for this reason.
     #[must_use]
-    pub const fn not_sent(id: CallId, now: Nanos) -> Self {
-        let outcome = ReturnedOutcome::NotSent;
+    pub fn not_sent(id: CallId, why: &str, now: Nanos) -> Self {
+        let outcome = ReturnedOutcome::NotSent { why: why.to_owned() };
         Self { id, outcome, usage: Vec::new(), sent_at: now, received_at: now }
     }
 
@@ -89,7 +92,7 @@ impl Returned {
             ReturnedOutcome::Answered { status, body, retry_after_s } => {
                 CallOutcome::Answered { status: *status, body, retry_after_s: *retry_after_s }
             }
-            ReturnedOutcome::NotSent => CallOutcome::NotSent,
+            ReturnedOutcome::NotSent { why } => CallOutcome::NotSent { why },
             ReturnedOutcome::Lost => CallOutcome::Lost,
         };
         CallAnswer { id: self.id, outcome }

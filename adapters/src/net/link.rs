@@ -328,7 +328,7 @@ impl<T: Transport> Link<T> {
         let why = match outcome {
             CallOutcome::Answered { status: 200..=299, .. } => return,
             CallOutcome::Answered { status, .. } => format!("HTTP status {status}"),
-            CallOutcome::NotSent => "not sent".to_owned(),
+            CallOutcome::NotSent { why } => format!("not sent: {why}"),
             CallOutcome::Lost => "no answer".to_owned(),
         };
         let loss = Loss::NoAddress(why);

@@ -253,7 +253,8 @@ impl MemoryCalls {
                 Err(_) => {}
             }
         }
-        net.come_back(self.number, tag, call.id, ReturnedOutcome::NotSent, (now, now));
+        let outcome = ReturnedOutcome::NotSent { why: "no budget, or too late".to_owned() };
+        net.come_back(self.number, tag, call.id, outcome, (now, now));
         None
     }
 }
@@ -333,7 +334,7 @@ mod tests {
         let is_well =
             |own: &ReturnedOutcome| matches!(own, ReturnedOutcome::Answered { status: 200, .. });
         assert!(count(is_lost, true) > 10 && count(is_lost, false) > 10);
-        assert_eq!(count(|own| *own == ReturnedOutcome::NotSent, true), 0);
+        assert_eq!(count(|own| matches!(own, ReturnedOutcome::NotSent { .. }), true), 0);
         assert_eq!(count(is_well, false), 0);
         assert!(count(is_well, true) > 1_500);
     }

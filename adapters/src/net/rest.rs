@@ -15,6 +15,7 @@ use futures_util::task::AtomicWaker;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tercel_core::Nanos;
 use tokio::sync::mpsc as queue;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinSet;
 
 use super::call_driver::{CallDriver, Returned, ReturnedOutcome};
@@ -185,12 +186,18 @@ const fn is_urgent(call: &Call) -> bool {
 impl CallDriver for RestClient {
     fn submit(&mut self, tag: u32, call: Call, now: Nanos) {
         let id = call.id;
-        let is_refused = is_urgent(&call) && self.budget.take_call(&call, now).is_err();
-        let (budget, back) = (self.budget.clone(), self.back.clone());
-        if is_refused || self.jobs.try_send(Job { tag, call, budget, back }).is_err() {
-            self.refused.push_back((tag, Returned::not_sent(id, now)));
-            self.back.waker.wake();
-        }
+        let why = if is_urgent(&call) && self.budget.take_call(&call, now).is_err() {
+            "the venue's budget is used up"
+        } else {
+            let (budget, back) = (self.budget.clone(), self.back.clone());
+            match self.jobs.try_send(Job { tag, call, budget, back }) {
+                Ok(()) => return,
+                Err(TrySendError::Full(_)) => "too many calls wait already",
+                Err(TrySendError::Closed(_)) => "calls are not carried any more",
+            }
+        };
+        self.refused.push_back((tag, Returned::not_sent(id, why, now)));
+        self.back.waker.wake();
     }
 
     fn poll(&mut self, _now: Nanos, answered: &mut dyn FnMut(u32, &Returned)) -> usize {
@@ -279,7 +286,8 @@ impl Worker {
                 }
                 Err(Nanos(i64::MAX)) => {
                     if let Some(job) = self.waiting.remove(&next) {
-                        job.back.send(job.tag, Returned::not_sent(job.call.id, now));
+                        let why = "it waited too long for the venue's budget, or for its turn";
+                        job.back.send(job.tag, Returned::not_sent(job.call.id, why, now));
                     }
                 }
                 Err(until) => again_at = again_at.min(until).min(call.expires_at),
@@ -311,7 +319,8 @@ impl Worker {
                 Ok(response) => receive(response, &usage_of, body_bytes_max).await,
                 // Nothing is sent before there is a connection, or if it cannot be put together.
                 Err(error) if error.is_connect() || error.is_builder() => {
-                    (ReturnedOutcome::NotSent, Vec::new())
+                    let why = format!("{}: {}", host(&job.call.url), root(&error));
+                    (ReturnedOutcome::NotSent { why }, Vec::new())
                 }
                 Err(_) => (ReturnedOutcome::Lost, Vec::new()),
             };
@@ -335,6 +344,26 @@ impl Worker {
         let returned = Returned { id: job.call.id, outcome, usage, sent_at, received_at };
         job.back.send(job.tag, returned);
     }
+}
+
+/// Returns what of an address may be told: its host and port. The rest may hold a signature.
+fn host(url: &str) -> String {
+    let url = reqwest::Url::parse(url).ok();
+    let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default())));
+    match host {
+        Some((host, Some(port))) => format!("{host}:{port}"),
+        Some((host, None)) => host.to_owned(),
+        None => "no address of a host".to_owned(),
+    }
+}
+
+/// Returns what an error came of in the end: the system's word or TLS's, which names no address.
+fn root(error: &reqwest::Error) -> String {
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause.and_then(std::error::Error::source) {
+        cause = Some(next);
+    }
+    cause.map_or_else(|| "not connected".to_owned(), ToString::to_string)
 }
 
 async fn receive(

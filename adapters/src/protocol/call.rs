@@ -113,7 +113,10 @@ pub enum CallOutcome<'a> {
         retry_after_s: Option<u32>,
     },
     /// It was never sent: no budget, no connection, or too late.
-    NotSent,
+    NotSent {
+        /// Which of these, with the host but nothing else of the address.
+        why: &'a str,
+    },
     /// It was sent, and whether the venue acted on it is not known.
     Lost,
 }

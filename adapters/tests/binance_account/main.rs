@@ -199,9 +199,10 @@ fn what_was_said_on_a_lost_connection_has_no_known_outcome() {
     ));
     assert_eq!(call.headers, [("X-MBX-APIKEY", "testApiKey0123456789".to_owned())]);
     assert!(!format!("{call:?}").contains("testApiKey"), "keys are not shown");
-    for (outcome, kind) in
-        [(CallOutcome::NotSent, ErrorKind::NotSent), (CallOutcome::Lost, ErrorKind::OutcomeUnknown)]
-    {
+    for (outcome, kind) in [
+        (CallOutcome::NotSent { why: "too late" }, ErrorKind::NotSent),
+        (CallOutcome::Lost, ErrorKind::OutcomeUnknown),
+    ] {
         ask(&mut talk, 6, Request::Balances);
         let id = talk.calls.pop().unwrap().id;
         let answer = CallAnswer { id, outcome };

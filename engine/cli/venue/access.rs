@@ -129,9 +129,7 @@ pub(crate) fn refusal(answer: &Returned) -> String {
             let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
             format!("HTTP status {status}: {text}")
         }
-        ReturnedOutcome::NotSent => {
-            "not sent: it cannot be reached, or its budget is used up".to_owned()
-        }
+        ReturnedOutcome::NotSent { why } => format!("not sent: {why}"),
         ReturnedOutcome::Lost => "no answer".to_owned(),
     }
 }

@@ -141,14 +141,25 @@ fn an_answer_comes_whole_and_connections_are_kept() {
 fn what_never_got_there_is_known_not_to_have_been_sent() {
     let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut client = rest(|_| {}).client(Budget::unlimited());
-    let order = call(addr, "/order", Priority::Order);
-    assert_eq!(ask(&mut client, order).outcome, ReturnedOutcome::NotSent);
+    let order = call(addr, "/order?signature=abc", Priority::Order);
+    let why = not_sent(&mut client, order);
+    assert!(why.starts_with(&format!("{addr}: ")) && why.contains("refused"), "{why}");
+    assert!(!why.contains("order") && !why.contains("abc"), "{why}");
     let mut late = call(addr, "/time", Priority::Query);
     late.expires_at = now();
-    assert_eq!(ask(&mut client, late).outcome, ReturnedOutcome::NotSent);
+    assert!(not_sent(&mut client, late).contains("too long"));
     let mut odd = call(addr, "/time", Priority::Query);
-    odd.url = "no address".to_owned();
-    assert_eq!(ask(&mut client, odd).outcome, ReturnedOutcome::NotSent);
+    odd.url = "no address?signature=abc".to_owned();
+    let why = not_sent(&mut client, odd);
+    assert!(why.starts_with("no address of a host: ") && !why.contains("abc"), "{why}");
+}
+
+/// Returns why a call was not sent.
+fn not_sent(client: &mut RestClient, call: Call) -> String {
+    match ask(client, call).outcome {
+        ReturnedOutcome::NotSent { why } => why,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -222,10 +233,8 @@ fn after_too_many_requests_nothing_is_sent_until_the_venue_allows() {
         ReturnedOutcome::Answered { status: 429, retry_after_s: Some(1), .. }
     ));
     let until = budget.limiter().silent_until();
-    assert_eq!(
-        ask(&mut client, call(addr, "/b", Priority::Cancel)).outcome,
-        ReturnedOutcome::NotSent
-    );
+    let why = not_sent(&mut client, call(addr, "/b", Priority::Cancel));
+    assert_eq!(why, "the venue's budget is used up");
     // A query waits for its time.
     ask(&mut client, call(addr, "/c", Priority::Query));
     assert!(now() >= until);

@@ -77,7 +77,7 @@ impl<'a> Caller<'a> {
                     return Ok(Some(body.clone()));
                 }
                 ReturnedOutcome::Answered { status, .. } => Some(*status),
-                ReturnedOutcome::NotSent | ReturnedOutcome::Lost => None,
+                ReturnedOutcome::NotSent { .. } | ReturnedOutcome::Lost => None,
             };
             match status {
                 // The budget has noted it: the next call goes when it may.
