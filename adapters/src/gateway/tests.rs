@@ -18,8 +18,8 @@ mod venue;
 use std::collections::BTreeMap;
 
 use tercel_core::{
-    AssetId, Command, Effect, Engine, Event, Intent, MarketData, MarketEvent, Nanos, OrderKind,
-    OrderRequest, OrderSpec, Price, Quantity, Seq, Side, StrategyId, TimeInForce,
+    AssetId, Command, Effect, Engine, Event, Intent, MarketData, MarketEvent, Nanos, Notice,
+    OrderKind, OrderRequest, OrderSpec, Price, Quantity, Seq, Side, StrategyId, TimeInForce,
 };
 use tercel_testkit::{Random, Strings, engine_config, level, linear, spot};
 
@@ -41,6 +41,8 @@ struct World {
     n_restarts: u64,
     timer_at: Nanos,
     notices: Vec<GatewayNotice>,
+    /// What the engine has taken from the strategy because the account did not hold it any more.
+    taken: i64,
 }
 
 impl World {
@@ -73,6 +75,7 @@ impl World {
             n_restarts: 0,
             timer_at: now,
             notices: Vec::new(),
+            taken: 0,
         };
         world.handle(&Event::Command(Command::Start(StrategyId(0))));
         world.handle(&Event::Market(MarketEvent {
@@ -108,8 +111,10 @@ impl World {
         self.seq += 1;
         self.engine.handle(Seq(self.seq), self.now, event, &mut effects);
         for effect in effects.as_slice() {
-            if let Effect::Send(request) = effect {
-                self.requests.push(**request);
+            match effect {
+                Effect::Send(request) => self.requests.push(**request),
+                Effect::Notice(Notice::PositionTaken { qty, .. }) => self.taken += qty.0,
+                _ => {}
             }
         }
     }
