@@ -326,14 +326,16 @@ fn limits_of(
         }
     };
     let limits = &scope.limits;
-    let pnl = scope.pnl(&state.instruments, &state.markets);
+    // Nothing is known of a loss before all that is held has a price.
+    let pnl = scope.priced_pnl(&state.instruments, &state.markets);
+    let lost = |from: Option<Notional>| money(from.zip(pnl).map_or(Notional::ZERO, |(a, b)| a - b));
     let count = |max: Option<u32>| max.map(|max| max.to_string());
     push("open_orders", scope.open_orders.to_string(), count(limits.open_orders));
     push("orders_per_day", scope.today.orders.to_string(), count(limits.orders_per_day));
     push("trades_per_day", scope.today.fills.to_string(), count(limits.trades_per_day));
     push("gross_exposure", money(scope.gross), limits.gross_exposure.map(money));
-    push("daily_loss", money(scope.today.pnl_open - pnl), limits.daily_loss.map(money));
-    push("drawdown", money(scope.pnl_max.max(pnl) - pnl), limits.drawdown.map(money));
+    push("daily_loss", lost(scope.today.pnl_open), limits.daily_loss.map(money));
+    push("drawdown", lost(pnl.max(Some(scope.pnl_max))), limits.drawdown.map(money));
 }
 
 fn hooks(engine: &Engine) -> Vec<HookStatus> {

@@ -61,6 +61,8 @@ pub struct MarketImage {
     pub last_trade: Option<Trade>,
     /// The last mark price.
     pub mark: Option<Price>,
+    /// What it was worth before a restart.
+    pub price_before: Option<Price>,
     /// Whether a book or quotes have ever come.
     pub has_book: bool,
     /// Whether bars arrive ready-made.
@@ -349,6 +351,7 @@ impl Market {
             quote,
             last_trade,
             mark,
+            price_before,
             has_book,
             has_bars,
             listeners,
@@ -365,6 +368,7 @@ impl Market {
             quote: *quote,
             last_trade: *last_trade,
             mark: *mark,
+            price_before: *price_before,
             has_book: *has_book,
             has_bars: *has_bars,
             listeners,
@@ -377,12 +381,22 @@ impl Market {
         series: Vec<SeriesId>,
         n_strategies: u16,
     ) -> Result<Self, ImageError> {
-        let MarketImage { book, quote, last_trade, mark, has_book, has_bars, listeners } = image;
+        let MarketImage {
+            book,
+            quote,
+            last_trade,
+            mark,
+            price_before,
+            has_book,
+            has_bars,
+            listeners,
+        } = image;
         let mut market = Self {
             book: OrderBook::from_image(book, index)?,
             quote,
             last_trade,
             mark,
+            price_before,
             has_book,
             series,
             has_bars,

@@ -22,7 +22,7 @@ impl ScopeState {
         let (is_daily, is_drawdown) =
             (self.is_daily_loss_reached(pnl), self.is_drawdown_reached(pnl));
         if is_daily {
-            self.today.pnl_open = pnl;
+            self.today.pnl_open = Some(pnl);
         }
         if is_drawdown {
             self.pnl_max = pnl;
@@ -31,7 +31,8 @@ impl ScopeState {
     }
 
     fn is_daily_loss_reached(&self, pnl: Notional) -> bool {
-        self.limits.daily_loss.is_some_and(|limit| self.today.pnl_open - pnl >= limit)
+        let (limit, pnl_open) = (self.limits.daily_loss, self.today.pnl_open);
+        limit.zip(pnl_open).is_some_and(|(limit, pnl_open)| pnl_open - pnl >= limit)
     }
 
     fn is_drawdown_reached(&self, pnl: Notional) -> bool {

@@ -58,8 +58,9 @@ pub struct Day {
     pub cancels: u32,
     /// Fills had.
     pub fills: u32,
-    /// Profit at the day's first event that was counted.
-    pub pnl_open: Notional,
+    /// Profit at the day's first event that was counted, or when all that is held had a price at first;
+    /// `None` until then.
+    pub pnl_open: Option<Notional>,
 }
 
 impl ScopeState {
@@ -237,29 +238,44 @@ impl ScopeState {
         }
     }
 
-    /// Returns the profit since the start in quote: realised and unrealised, after fees.
+    /// Returns the profit since the start in quote: realised and unrealised, after fees. What has no
+    /// price counts as neither gained nor lost.
     #[must_use]
     pub fn pnl(&self, instruments: &[Instrument], markets: &[Market]) -> Notional {
-        let mut pnl = self.net_realised;
-        for (position, (instrument, market)) in
-            self.positions.iter().zip(instruments.iter().zip(markets))
-        {
-            if !position.qty.is_zero()
-                && let Some(reference) = market.reference()
-            {
-                let profit = position.unrealised(instrument, reference);
-                pnl += instrument.in_quote(profit, reference);
-            }
-        }
-        pnl
+        let held = self.held(instruments, markets);
+        held.fold(self.net_realised, |pnl, (position, instrument, market)| {
+            pnl + market.reference().map_or(Notional::ZERO, |at| floats(position, instrument, at))
+        })
     }
 
-    /// Begins a new UTC day if `now` lies in one.
-    pub(crate) fn roll_day(&mut self, now: Nanos, pnl: impl FnOnce(&Self) -> Notional) {
+    /// Returns the same, but `None` if something that is held has no price: what is left out would be
+    /// taken for a loss or hide one.
+    #[must_use]
+    pub fn priced_pnl(&self, instruments: &[Instrument], markets: &[Market]) -> Option<Notional> {
+        let mut held = self.held(instruments, markets);
+        held.try_fold(self.net_realised, |pnl, (position, instrument, market)| {
+            Some(pnl + floats(position, instrument, market.value()?))
+        })
+    }
+
+    fn held<'a>(
+        &'a self,
+        instruments: &'a [Instrument],
+        markets: &'a [Market],
+    ) -> impl Iterator<Item = (&'a Position, &'a Instrument, &'a Market)> {
+        let all = self.positions.iter().zip(instruments.iter().zip(markets));
+        all.filter(|(position, _)| !position.qty.is_zero())
+            .map(|(position, (instrument, market))| (position, instrument, market))
+    }
+
+    /// Begins a new UTC day if `now` lies in one, and notes its first profit as soon as that is known.
+    pub(crate) fn roll_day(&mut self, now: Nanos, pnl: impl FnOnce(&Self) -> Option<Notional>) {
         let number = now.day();
         if number != self.today.number {
-            let pnl_open = pnl(self);
-            self.today = Day { number, pnl_open, ..Day::default() };
+            self.today = Day { number, ..Day::default() };
+        }
+        if self.today.pnl_open.is_none() {
+            self.today.pnl_open = pnl(self);
         }
     }
 
@@ -339,9 +355,10 @@ impl ScopeState {
             digest.i64(exposure.open_sells.0);
             digest.i128(exposure.worst.0);
         }
-        for money in [self.gross, self.pnl_max, self.net_realised, self.today.pnl_open] {
+        for money in [self.gross, self.pnl_max, self.net_realised] {
             digest.i128(money.0);
         }
+        digest.i128(self.today.pnl_open.map_or(i128::MIN, |pnl| pnl.0));
         for count in [self.open_orders, self.today.orders, self.today.cancels, self.today.fills] {
             digest.u64(u64::from(count));
         }
@@ -351,6 +368,11 @@ impl ScopeState {
             digest.i64(at.0);
         }
     }
+}
+
+/// Returns what a position gains or loses at a price, in quote.
+fn floats(position: &Position, instrument: &Instrument, at: Price) -> Notional {
+    instrument.in_quote(position.unrealised(instrument, at), at)
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ pub struct Market {
     pub last_trade: Option<Trade>,
     /// The last mark price; of bars, the last close.
     pub mark: Option<Price>,
+    /// What it was worth before a restart, from when on nothing is known: no price to trade on.
+    pub price_before: Option<Price>,
     /// Whether a book or quotes have ever come: then bars and trades are no price to trade on.
     pub has_book: bool,
     /// Bar series built from this market.
@@ -141,6 +143,26 @@ impl Market {
             (Some(one), None) | (None, Some(one)) => Some(one.price),
             (None, None) => self.mark.or_else(|| self.last_trade.map(|trade| trade.price)),
         }
+    }
+
+    /// Returns the price at which what is held is worth something: [`Self::reference`], but none while
+    /// a snapshot of the book is half read. A stale book has one: what was known last is better than
+    /// not to look at a loss for as long as a line is down.
+    #[must_use]
+    pub fn value(&self) -> Option<Price> {
+        match self.book.state() {
+            BookState::Open => None,
+            BookState::Empty | BookState::Live | BookState::Stale(_) => self.reference(),
+        }
+    }
+
+    /// Takes nothing that it was worth for current any more.
+    pub(crate) fn forget_prices(&mut self) {
+        self.price_before = self.reference().or(self.price_before);
+        self.book = OrderBook::new();
+        self.quote = None;
+        self.mark = None;
+        self.last_trade = None;
     }
 
     /// Returns the higher of a price and [`Self::reference`].
@@ -230,7 +252,9 @@ impl State {
         digest.i64(self.closing.pause_ns);
         for market in &self.markets {
             market.book.digest(&mut digest);
-            digest.i64(market.mark.map_or(i64::MIN, |price| price.0));
+            for price in [market.mark, market.price_before] {
+                digest.i64(price.map_or(i64::MIN, |price| price.0));
+            }
             for side in [Side::Buy, Side::Sell] {
                 let best = market.best(side);
                 digest.i64(best.map_or(i64::MIN, |level| level.price.0));

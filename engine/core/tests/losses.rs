@@ -5,9 +5,9 @@
 use rust_decimal::Decimal;
 use tercel_core::{
     AccountId, AssetId, ClientOrderId, Command, Effect, Engine, Event, ExecutionReport, Fill,
-    InstrumentId, MarketData, MarketEvent, Nanos, Notice, Notional, OrderSpec, Price, Quantity,
-    Recovery, ReportKind, RiskLimits, Role, Scope, ScopeState, Seq, Side, State, StrategyId,
-    TradingState,
+    InstrumentId, LinkEvent, LinkState, MarketData, MarketEvent, Nanos, Notice, Notional,
+    OrderSpec, Price, Quantity, Recovery, ReportKind, RiskLimits, Role, Scope, ScopeState, Seq,
+    Side, State, StrategyId, TradingState, VenueId,
 };
 use tercel_testkit::{Strings, engine_config, level, linear};
 
@@ -168,10 +168,131 @@ fn a_resume_gives_nothing_back_that_was_not_used_up() {
             desk.price(0, 29, 31);
             assert!(!desk.is_halted(scope), "150 more");
             // Which the record knows, although it has no prices.
-            assert_eq!(of(&desk.recovered(), scope).today.pnl_open, pnl_open);
+            assert_eq!(of(&desk.recovered(), scope).today.pnl_open, Some(pnl_open));
             assert_eq!(of(&desk.recovered(), scope).pnl_max, pnl_max);
             desk.price(0, 19, 21);
             assert!(desk.is_halted(scope), "200 more");
         }
+    }
+}
+
+impl Desk {
+    /// The process ends and another begins, with what the record says.
+    fn restart(&mut self, now: Nanos) {
+        self.now = now;
+        let puppet = Strings::default();
+        // Books, too, are in a snapshot.
+        let state = Recovery::new(self.engine.snapshot()).finish(now);
+        let engine = Engine::restore(state, vec![puppet.puppet()], 16).unwrap();
+        let seq = self.seq;
+        *self = Self::over(engine, puppet);
+        (self.now, self.seq) = (now, self.seq + seq);
+    }
+
+    /// Five long in the first market, 80 up or down each; as many short in the second: nothing lost.
+    fn hedged(scope: Scope, at: i64) -> Self {
+        let mut desk = Self::new();
+        desk.limit(scope, Some(200), Some(200));
+        desk.trade(0, Side::Buy, 5);
+        desk.trade(1, Side::Sell, 5);
+        let step = if at > 100 { 10 } else { -10 };
+        let mut price = 100;
+        while price != at {
+            price += step;
+            // What loses first, so that nothing is ever won.
+            for id in if step > 0 { [1, 0] } else { [0, 1] } {
+                desk.price(id, price - 1, price + 1);
+            }
+        }
+        assert!(!desk.is_halted(scope));
+        desk
+    }
+}
+
+/// After a restart the first book to come was all that profit was made of: what was held in other
+/// markets counted as worth nothing. A hedge tripped the limit, and orders were cancelled, or a loss
+/// was hidden and its end tripped the drawdown.
+#[test]
+fn losses_are_watched_once_all_that_is_held_has_a_price() {
+    for scope in SCOPES {
+        for (at, first) in [(20, 0), (20, 1), (180, 0), (180, 1)] {
+            let mut desk = Desk::hedged(scope, at);
+            desk.restart(Nanos(1));
+            for id in [first, 1 - first] {
+                desk.price(id, at - 1, at + 1);
+                assert!(!desk.is_halted(scope), "{scope}: {at}, {id}");
+            }
+            assert_eq!((desk.scope(scope).pnl_max, desk.pnl_open(scope)), (money(0), Some(0)));
+            // And then they are: the long is worth 40 a lot less.
+            desk.price(0, at - 41, at - 39);
+            assert!(desk.is_halted(scope));
+        }
+    }
+}
+
+/// A day that began in that window was counted from half of a profit to its end.
+#[test]
+fn a_day_that_begins_without_prices_is_counted_from_the_first() {
+    let scope = Scope::Engine;
+    let mut desk = Desk::hedged(scope, 20);
+    desk.restart(Nanos(Nanos::DAY));
+    assert_eq!((desk.scope(scope).today.number, desk.pnl_open(scope)), (1, None));
+    desk.price(1, 29, 31);
+    assert_eq!(desk.pnl_open(scope), None);
+    desk.price(0, 9, 11);
+    assert_eq!(desk.pnl_open(scope), Some(-100));
+    desk.price(0, 8, 10);
+    assert_eq!(desk.pnl_open(scope), Some(-100));
+}
+
+/// Marks and trades of before a restart were taken for current.
+#[test]
+fn a_price_of_before_a_restart_is_not_current() {
+    let mut desk = Desk::new();
+    let scope = Scope::Engine;
+    desk.limit(scope, Some(200), None);
+    desk.market(0, MarketData::Mark { mark: Price(100), index: Price(0) });
+    desk.trade(0, Side::Buy, 5);
+    desk.restart(Nanos(Nanos::DAY));
+    let market = &desk.engine.state().markets[0];
+    assert_eq!((market.mark, market.value(), market.price_before), (None, None, Some(Price(100))));
+    assert_eq!(desk.pnl_open(scope), None);
+    desk.market(0, MarketData::Mark { mark: Price(20), index: Price(0) });
+    assert_eq!(desk.pnl_open(scope), Some(-400), "it fell before the day began");
+    assert!(!desk.is_halted(scope));
+}
+
+/// While one book is read anew, another's news used to be judged without it.
+#[test]
+fn half_a_snapshot_is_no_price() {
+    for scope in SCOPES {
+        let mut desk = Desk::hedged(scope, 20);
+        desk.market(1, MarketData::Clear { seq: 0 });
+        desk.price(0, 19, 21);
+        assert!(!desk.is_halted(scope));
+        let (side, price, qty) = (Side::Buy, Price(1), Quantity(1));
+        desk.market(1, MarketData::Level { side, price, qty, last: false });
+        desk.price(0, 19, 21);
+        assert!(!desk.is_halted(scope));
+        assert_eq!(desk.scope(scope).pnl_max, money(0));
+    }
+}
+
+/// What was known last goes on counting while a line is down: the other positions must not go
+/// unwatched for so long.
+#[test]
+fn a_stale_book_counts_at_its_last_prices() {
+    for scope in SCOPES {
+        let mut desk = Desk::hedged(scope, 120);
+        let (venue, instrument) = (VenueId(0), Some(InstrumentId(1)));
+        desk.handle(Event::Link(LinkEvent { venue, instrument, state: LinkState::Down }));
+        desk.price(0, 79, 81);
+        assert!(desk.is_halted(scope), "100 of each");
+    }
+}
+
+impl Desk {
+    fn pnl_open(&self, scope: Scope) -> Option<i128> {
+        self.scope(scope).today.pnl_open.map(|pnl| pnl.0 / Notional::ONE)
     }
 }

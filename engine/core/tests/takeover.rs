@@ -26,6 +26,15 @@ struct World {
 impl World {
     /// A market at 99 to 101, and strategies that have bought (or sold) so much of it at 100.
     fn new(config: &EngineConfig, held: &[i64]) -> Self {
+        let mut world = Self::without_prices(config);
+        world.price(99, 101);
+        for (who, lots) in held.iter().enumerate().filter(|(_, lots)| **lots != 0) {
+            world.trade(who, *lots, 100);
+        }
+        world
+    }
+
+    fn without_prices(config: &EngineConfig) -> Self {
         let puppets: Vec<_> = config.strategies.iter().map(|_| Strings::default()).collect();
         let engine = Engine::new(config, puppets.iter().map(Strings::puppet).collect()).unwrap();
         let (began, journal) = (engine.snapshot(), Vec::new());
@@ -33,10 +42,6 @@ impl World {
         for id in 0..config.strategies.len() {
             let id = StrategyId(u16::try_from(id).unwrap());
             world.handle(Event::Command(Command::Start(id)));
-        }
-        world.price(99, 101);
-        for (who, lots) in held.iter().enumerate().filter(|(_, lots)| **lots != 0) {
-            world.trade(who, *lots, 100);
         }
         world
     }
@@ -232,20 +237,35 @@ fn what_went_is_taken_from_nobodys_part_and_then_from_strategies_in_turn() {
     world.check_recovery();
 }
 
-/// Before the book has come, or in a market without any price, what went is realised at what it cost.
+/// In a market without any price what went is realised at what it cost.
 #[test]
 fn without_a_price_nothing_is_won_or_lost() {
+    let mut world = World::without_prices(&together(1));
+    world.handle(told(0, -4, 100));
+    world.handle(told(0, -1, 100));
+    assert_eq!(world.lots(), (vec![0], -1, -1));
+    for scope in [ACCOUNT, Scope::Engine] {
+        let Position { cost, realised, .. } = world.position(scope);
+        assert_eq!((cost, realised), (Notional(-100 * Notional::ONE), Notional::ZERO));
+    }
+    world.check_recovery();
+}
+
+/// After a restart an account is compared before its market's first price has come: what went while
+/// nobody looked is realised at the price that was known last.
+#[test]
+fn what_went_during_a_restart_is_realised_at_the_price_before() {
     let mut world = World::new(&together(1), &[-4]);
-    let snapshot = Recovery::new(world.engine.snapshot()).finish(Nanos(1_000));
+    world.price(109, 111);
+    let state = Recovery::new(world.engine.snapshot()).finish(Nanos(1_000));
     let strategies = vec![world.puppets[0].puppet()];
-    world.engine = Engine::restore(snapshot, strategies, 16).unwrap();
+    world.engine = Engine::restore(state, strategies, 16).unwrap();
     world.journal.clear();
     world.began = world.engine.snapshot();
     world.handle(told(0, -1, 100));
     assert_eq!(world.lots(), (vec![-1], -1, -1));
     for scope in ALL {
-        let Position { cost, realised, .. } = world.position(scope);
-        assert_eq!((cost, realised), (Notional(-100 * Notional::ONE), Notional::ZERO));
+        assert_eq!(world.position(scope).realised, Notional(-30 * Notional::ONE));
     }
     world.check_recovery();
 }

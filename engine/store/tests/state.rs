@@ -412,5 +412,5 @@ fn foreign_and_future_bytes_are_named() {
     assert_eq!(decode(b"").unwrap_err(), StateError::Foreign);
     bytes[4] = 200;
     let told = decode(&bytes).unwrap_err().to_string();
-    assert_eq!(told, "the state has version 200, this program reads version 2");
+    assert_eq!(told, "the state has version 200, this program reads version 4");
 }

@@ -236,6 +236,7 @@ impl Market {
             quote: None,
             last_trade: None,
             mark: None,
+            price_before: None,
             has_book: false,
             series: Vec::new(),
             has_bars: false,

@@ -228,7 +228,8 @@ impl Engine {
             return;
         }
         let market = &self.state.markets[id.index()];
-        let Some(mark) = market.mark.or_else(|| market.reference()) else { return };
+        let mark = market.mark.or_else(|| market.reference()).or(market.price_before);
+        let Some(mark) = mark else { return };
         effects.notice(Notice::Funding { instrument: id, rate_e12, mark });
         self.pay_funding(id, rate_e12, mark);
         self.watch_losses(now, effects);

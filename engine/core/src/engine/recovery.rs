@@ -11,7 +11,7 @@ use crate::limits::{OnHalt, TradingState};
 use crate::num::{Nanos, Price, Seq};
 use crate::order::{ExecutionReport, OrderRequest, ReportKind};
 use crate::orders::{Order, OrderState};
-use crate::state::{Closing, State};
+use crate::state::{Closing, Market, State};
 use crate::timers::Timer;
 use crate::value::Value;
 
@@ -122,7 +122,8 @@ impl Recovery {
             return Err(RecoveryError::TableFull(id));
         }
         // What risk valued it at is not recorded; of an order without a limit, the last price known.
-        let reference = state.markets[spec.instrument.index()].reference().unwrap_or(Price(0));
+        let market = &state.markets[spec.instrument.index()];
+        let reference = market.reference().or(market.price_before).unwrap_or(Price(0));
         let price = spec.kind.limit_price().or_else(|| spec.kind.trigger()).unwrap_or(reference);
         self.engine.roll_days(strategy, now);
         self.engine.enter(Order::new(id, account, strategy, spec, now, price), now);
@@ -200,7 +201,7 @@ impl Recovery {
             Notice::LossMarks { scope, pnl_open, pnl_max } => {
                 self.has_scope(*scope)?;
                 let scope = self.engine.scope_mut(*scope);
-                (scope.today.pnl_open, scope.pnl_max) = (*pnl_open, *pnl_max);
+                (scope.today.pnl_open, scope.pnl_max) = (Some(*pnl_open), *pnl_max);
             }
             Notice::Funding { instrument, rate_e12, mark } => {
                 exists("instrument", instrument.0, self.engine.state.instruments.len())?;
@@ -232,7 +233,7 @@ impl Recovery {
 
     /// Ends the record. Orders whose last request was never answered are left
     /// [`OrderState::Unknown`] if they were new: only the venue can say what became of them. Books,
-    /// quotes and bars are dropped, because what happened meanwhile is not known; strategies stand
+    /// prices and bars are dropped, because what happened meanwhile is not known; strategies stand
     /// still until they are started.
     #[must_use]
     pub fn finish(mut self, now: Nanos) -> State {
@@ -256,15 +257,13 @@ impl Recovery {
             };
             self.engine.on_report(now, &report, &mut effects);
         }
+        self.engine.state.markets.iter_mut().for_each(Market::forget_prices);
+        // Without prices: what a day began with is known once all that is held has one.
         self.engine.roll_all_days(now);
         let mut state = self.engine.state;
         // What a flatten had under way is asked for again once the venue has been compared.
         let at = if state.flattens_any() { now } else { Closing::NEVER };
         state.closing = Closing { at, pause_ns: 0 };
-        for market in &mut state.markets {
-            market.book = crate::book::OrderBook::new();
-            market.quote = None;
-        }
         for series in &mut state.series {
             series.clear();
         }

@@ -98,7 +98,7 @@ impl Engine {
         let strategies = state.strategies.iter_mut().map(|strategy| &mut strategy.scope);
         let accounts = state.accounts.iter_mut().map(|account| &mut account.scope);
         for scope in strategies.chain(accounts).chain([&mut state.scope]) {
-            scope.roll_day(now, |scope| scope.pnl(instruments, markets));
+            scope.roll_day(now, |scope| scope.priced_pnl(instruments, markets));
         }
     }
 
@@ -163,10 +163,11 @@ impl Engine {
         if self.repeats {
             return;
         }
-        let pnl = self.scope(id).pnl(&self.state.instruments, &self.state.markets);
+        let pnl = self.scope(id).priced_pnl(&self.state.instruments, &self.state.markets);
+        let Some(pnl) = pnl else { return };
         let scope = self.scope_mut(id);
         if scope.renew_reached_marks(pnl) {
-            let (pnl_open, pnl_max) = (scope.today.pnl_open, scope.pnl_max);
+            let (pnl_open, pnl_max) = (scope.today.pnl_open.unwrap_or(pnl), scope.pnl_max);
             effects.notice(Notice::LossMarks { scope: id, pnl_open, pnl_max });
         }
     }
@@ -198,7 +199,8 @@ impl ScopeState {
         markets: &[Market],
         effects: &mut Effects,
     ) -> bool {
-        let pnl = self.pnl(instruments, markets);
+        // What has no price yet would count as worth nothing: a loss, or one that is hidden.
+        let Some(pnl) = self.priced_pnl(instruments, markets) else { return false };
         self.pnl_max = self.pnl_max.max(pnl);
         // What is being flattened can only shrink: to halt it would leave it with what it holds.
         if self.state == TradingState::Halted || self.flattens || is_below {

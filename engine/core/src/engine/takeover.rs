@@ -3,8 +3,8 @@
 //! The venue says only what the account holds now. Whose it was that went, and at which price, a rule
 //! has to say:
 //!
-//! - What went is realised at the market's reference price, by the account and by the engine; where no
-//!   price is known, at what it had cost. Money is not moved: the venue tells balances apart from that.
+//! - What went is realised at the market's reference price, by the account and by the engine; at the
+//!   one before a restart until a price has come since; where none is known, at what it had cost. Money is not moved: the venue tells balances apart from that.
 //! - What is left, and what has grown, counts at the venue's entry price. What grew belongs to no
 //!   strategy.
 //! - First to go is what belongs to no strategy. If then the strategies of the account hold, taken
@@ -49,7 +49,9 @@ impl Engine {
         if self.repeats || was == qty || !is_known {
             return;
         }
-        let at = self.state.markets[instrument.index()].reference();
+        // An account is often compared before the market's first price after a restart has come.
+        let market = &self.state.markets[instrument.index()];
+        let at = market.reference().or(market.price_before);
         let is = qty;
         effects.notice(Notice::PositionDiffers { account, instrument, was, is, entry, at });
         self.take_over(&Takeover { account, instrument, qty, entry, at }, effects);

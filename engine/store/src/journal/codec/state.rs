@@ -43,7 +43,16 @@ wire_struct!(InstrumentSpec {
 
 wire_enum!(InstrumentKind { 0 => Spot, 1 => LinearPerpetual, 2 => InversePerpetual });
 
-wire_struct!(MarketImage { book, quote, last_trade, mark, has_book, has_bars, listeners });
+wire_struct!(MarketImage {
+    book,
+    quote,
+    last_trade,
+    mark,
+    price_before,
+    has_book,
+    has_bars,
+    listeners,
+});
 
 wire_struct!(BookImage { seq, state, bids, asks });
 
