@@ -97,7 +97,7 @@ fn samples_reach_every_variant() {
         assert_eq!(seen, (0..n_tags).collect(), "{}", std::any::type_name::<T>());
     }
     tags::<RecordedEffect>(6);
-    tags::<Notice>(10);
+    tags::<Notice>(13);
     tags::<RiskReject>(30);
     tags::<OrderRequest>(3);
     tags::<tercel_core::ReportKind>(10);
